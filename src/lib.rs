@@ -1,1 +1,25 @@
+//! raft3d: a replicated manager for 3D print farms.
+//!
+//! From the rules outward:
+//!
+//! * [`domain`]: the farm's objects and rules, a pure and deterministic state machine.
+//! * [`consensus`]: what the service needs from a replicated log.
+//! * [`storage`]: the durable log, term and vote, configuration and snapshots of one node.
+//! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
+//! * [`service`]: submits commands, reads state at the asked consistency.
+//! * [`http`]: the REST API over a service.
+//! * [`serve`]: one node put together; [`config`] and [`telemetry`] beside it.
+//! * [`client`], [`demo`]: the command line's other halves.
 
+pub mod client;
+pub mod config;
+pub mod consensus;
+pub mod demo;
+pub mod domain;
+pub mod ffi;
+pub mod http;
+pub mod raft;
+pub mod serve;
+pub mod service;
+pub mod storage;
+pub mod telemetry;

@@ -1,0 +1,114 @@
+//! What the service needs from a replicated log: the seam between the farm's rules and Raft.
+//!
+//! [`crate::raft::Node`] implements it over the C++ core; tests of the upper layers use a fake.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::state::State;
+
+/// A node of the replicated log, as seen by the service above it.
+///
+/// All methods may be called from any thread; none blocks.
+pub trait Consensus: Send + Sync + 'static {
+    /// Submits one encoded [`crate::domain::command::Command`] and resolves, once it is committed
+    /// and applied, to the encoded [`crate::domain::outcome::Outcome`].
+    ///
+    /// On a node that is not the leader the command travels to the leader. There is no timeout
+    /// here: dropping the future abandons the answer, never the command.
+    fn propose(
+        &self,
+        command: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, ProposeError>> + Send;
+
+    /// This node's applied state: a consistent, immutable view that costs O(1) to take.
+    fn state(&self) -> State;
+
+    /// Resolves when this node has applied `index` (at once if it already has).
+    fn wait_applied(&self, index: u64) -> impl Future<Output = ()> + Send;
+
+    /// This node's present view of the cluster.
+    fn status(&self) -> Status;
+
+    /// Asks for a snapshot of the applied state. Returns the log index it covers, or 0 when one
+    /// is under way already or none is needed.
+    fn create_snapshot(&self) -> u64;
+}
+
+/// Why a proposal has no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// No leader took the command: it is in no log, and trying again is safe.
+    #[error("no leader accepted the command: {0}")]
+    NotAccepted(String),
+    /// A leader may have taken the command and it may still commit. Never to be reported as
+    /// failed.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+    /// This node is stopping; the command was not taken.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+}
+
+/// The part that a node plays in the present term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Follows a leader, or waits for one.
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Leads the term.
+    Leader,
+}
+
+/// One member of the cluster's committed configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Server id, positive.
+    pub id: i32,
+    /// `host:port` of the member's Raft listener.
+    pub raft_addr: String,
+    /// Receives the log, never votes.
+    pub learner: bool,
+    /// Highest log index known to be on that member; only the leader knows it of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_log_index: Option<u64>,
+    /// Time since that member last answered; only the leader knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_contact_ms: Option<u64>,
+}
+
+/// One node's view of the cluster at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This node's server id.
+    pub node_id: i32,
+    /// The leader this node knows of.
+    pub leader: Option<i32>,
+    /// This node's part in the present term.
+    pub role: Role,
+    /// The present term.
+    pub term: u64,
+    /// Index of the last entry of this node's log.
+    pub last_log_index: u64,
+    /// Highest index this node knows to be committed.
+    pub committed_index: u64,
+    /// Highest index applied to this node's state machine.
+    pub applied_index: u64,
+    /// Last index covered by this node's newest snapshot; 0 if it has none.
+    pub snapshot_index: u64,
+    /// First index still in this node's log.
+    pub log_start_index: u64,
+    /// Members of the committed configuration, by id.
+    pub members: Vec<Member>,
+}
+
+/// How far a follower may lag behind what it knows to be committed and still call itself caught
+/// up, in entries.
+pub const CAUGHT_UP_GAP: u64 = 1_000;
+
+/// How long a retried proposal waits between two tries.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(20);
