@@ -1,0 +1,135 @@
+#include <algorithm>
+
+#include "protocol/raft.hxx"
+
+// Configurations: how they enter the log and what their activation does (behaviour 16.1, 28).
+
+namespace nuraft {
+namespace protocol {
+
+ptr<cluster_config> raft::read_config(log_entry& entry) const {
+    if (entry.is_buf_null()) return nullptr;
+    try {
+        return cluster_config::deserialize(entry.get_buf());
+    } catch (const std::exception&) {
+        return nullptr;  // The decoder reports hostile bytes this way; the caller refuses them.
+    }
+}
+
+void raft::scan_uncommitted_configs() {
+    const uint64_t first = std::max(commit_index_ + 1, log_.start_index());
+    constexpr uint64_t chunk = 1000;  // Bounds what is held at once.
+    for (uint64_t at = first; at <= log_.last_index();) {
+        const uint64_t end = std::min(at + chunk, log_.last_index() + 1);
+        ptr<std::vector<ptr<log_entry>>> entries = log_.entries(at, end, 0);
+        if (!entries || entries->empty()) return;
+        for (const ptr<log_entry>& e : *entries) {
+            if (e->get_val_type() == log_val_type::conf) {
+                if (ptr<cluster_config> config = read_config(*e)) {
+                    uncommitted_configs_[at] = config;
+                }
+            }
+            ++at;
+        }
+    }
+}
+
+ptr<cluster_config> raft::newest_config() const {
+    return uncommitted_configs_.empty() ? config_ : uncommitted_configs_.rbegin()->second;
+}
+
+void raft::append_config(const ptr<cluster_config>& next) {
+    const uint64_t index = log_.last_index() + 1;
+    next->set_log_idx(index);
+    auto entry = cs_new<log_entry>(state_.term, next->serialize(), log_val_type::conf);
+    uncommitted_configs_[index] = next;
+    write_log(index, {entry}, index, 1);
+}
+
+void raft::add_peer(const ptr<srv_config>& server) {
+    peer_progress& p = peers_[server->get_id()];
+    p.server = server;
+    p.id = server->get_id();
+    p.heartbeat_ms = settings_.params.heart_beat_interval_;
+    p.last_activity = p.last_response = now_;
+    p.next = log_.last_index() + 1;
+    if (joining_ && joining_->server->get_id() == p.id) {
+        p.next = std::min(std::max<uint64_t>(joining_->progress.next, 1), p.next);
+        drop_transfer(joining_->progress);
+        forget_sends(joining_->progress);
+        cancel(timer_kind::retry, -1);
+        joining_.reset();
+        out_->connections.push_back({connection_change::replace, p.id, server->get_endpoint()});
+    } else {
+        out_->connections.push_back({connection_change::open, p.id, server->get_endpoint()});
+    }
+    removed_ids_.erase(p.id);
+    if (role_ == srv_role::leader) start_heartbeats(p);
+}
+
+void raft::remove_peer(int32_t peer) {
+    peer_progress* p = find_peer(peer);
+    if (!p) return;
+    cancel(timer_kind::heartbeat, peer);
+    drop_transfer(*p);
+    forget_sends(*p);
+    peers_.erase(peer);
+    out_->connections.push_back({connection_change::close, peer, std::string()});
+}
+
+void raft::match_peers_to_config() {
+    for (const ptr<srv_config>& server : config_->get_servers()) {
+        if (server->get_id() == id()) continue;
+        if (peer_progress* p = find_peer(server->get_id())) {
+            p->server = server;
+        } else {
+            add_peer(server);
+        }
+    }
+    std::vector<int32_t> gone;
+    for (const auto& [peer_id, p] : peers_) {
+        const bool still_served = role_ == srv_role::leader && peer_id == leaving_;
+        if (!config_->get_server(peer_id) && !still_served) gone.push_back(peer_id);
+    }
+    for (int32_t peer : gone) remove_peer(peer);
+}
+
+void raft::leave_catching_up_if_member() {
+    if (!state_.catching_up || !is_voter()) return;
+    state_.catching_up = false;
+    save_state();
+    arm_election_timer(true);
+}
+
+void raft::apply_config(const ptr<cluster_config>& next) {
+    ptr<cluster_config> before = config_;
+    config_ = next;
+    for (const ptr<srv_config>& server : before->get_servers()) {
+        if (!next->get_server(server->get_id())) removed_ids_.insert(server->get_id());
+    }
+    ptr<srv_config> me = next->get_server(id());
+    if (me) {
+        removed_ids_.erase(id());
+        my_priority_ = me->get_priority();
+        im_learner_ = me->is_learner();
+        steps_to_leave_ = 0;
+        leave_catching_up_if_member();
+        if (!before->get_server(id())) {
+            notify(notice::joined_cluster);
+            out_->notices.back().config = next;
+        }
+    } else if (!state_.catching_up) {
+        notify(notice::removed_from_cluster);
+        steps_to_leave_ = 2;
+    }
+    match_peers_to_config();
+    target_priority_ = std::max(highest_priority(), 1);
+    priority_at_floor_since_ = now_;
+    notify(notice::config_active, -1, next->get_log_idx());
+    out_->notices.back().config = next;
+    // A leader that the cluster has removed led only until that was committed (Raft section 6).
+    if (!me && role_ == srv_role::leader) resign(false);
+}
+
+}  // namespace protocol
+}  // namespace nuraft

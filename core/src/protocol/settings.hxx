@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "raft_params.hxx"
+
+namespace nuraft {
+namespace protocol {
+
+/// Milliseconds on a monotonic clock that the caller reads; the protocol never reads one.
+using time_ms = int64_t;
+
+/// The multipliers and counts of `raft_server::limits` that the rules use, as plain values of one
+/// server (behaviour 1.3; units are there).
+struct rule_limits {
+    int32_t pre_vote_rejection = 20;
+    int32_t warning = 20;
+    int32_t response = 20;
+    int32_t leadership = 20;
+    int32_t reconnect = 50;
+    int32_t leave = 5;
+    int32_t busy_connection = 20;
+};
+
+/// What one server of the protocol is told once, or again through `inputs::settings_changed`.
+struct settings {
+    int32_t id = 0;
+    raft_params params;
+    rule_limits limits;
+};
+
+}  // namespace protocol
+}  // namespace nuraft
