@@ -1,0 +1,450 @@
+//! The command line's client: printers, filaments, jobs and the cluster over HTTP.
+
+pub mod api;
+pub mod bench;
+pub mod output;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use api::{Api, ClientError, Request, new_idempotency_key};
+use output::{Column, FILAMENTS, Format, JOBS, NODES, PRINTERS, render};
+
+/// The three nodes of `raft3d demo`.
+pub const DEMO_ENDPOINTS: &str = "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083";
+
+const PRINTERS_PATH: &str = "/api/v1/printers";
+const FILAMENTS_PATH: &str = "/api/v1/filaments";
+const JOBS_PATH: &str = "/api/v1/print_jobs";
+const CLUSTER_PATH: &str = "/api/v1/cluster";
+const SNAPSHOTS_PATH: &str = "/api/v1/cluster/snapshots";
+
+/// One client command: what to do, and the options that all of them share.
+#[derive(Debug, Args)]
+pub struct ClientArgs<V: Subcommand> {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: V,
+    /// Where and how.
+    #[command(flatten)]
+    pub options: ClientOptions,
+}
+
+/// Where the cluster is and how to talk to it.
+#[derive(Debug, Clone, Args)]
+pub struct ClientOptions {
+    /// A node's HTTP address; repeat it or separate several by commas: they are tried in order
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        env = "RAFT3D_ENDPOINT",
+        hide_env_values = true,
+        value_delimiter = ',',
+        default_value = DEMO_ENDPOINTS
+    )]
+    pub endpoint: Vec<String>,
+    /// How to print the result
+    #[arg(short, long, global = true, value_enum, default_value = "table")]
+    pub output: Format,
+    /// How long to go on trying, in seconds, while no node can answer for the cluster
+    #[arg(long, global = true, value_name = "S", default_value_t = 10)]
+    pub timeout: u64,
+}
+
+/// Options of verbs that read.
+#[derive(Debug, Clone, Args)]
+pub struct ReadOptions {
+    /// linearizable: never older than a write acknowledged before; eventual: one node's own state,
+    /// even without a quorum
+    #[arg(long, value_name = "LEVEL", value_parser = ["linearizable", "eventual"], default_value = "linearizable")]
+    pub consistency: String,
+}
+
+/// Options of verbs that write.
+#[derive(Debug, Clone, Args)]
+pub struct WriteOptions {
+    /// Names this write: one repeated with the same key is carried out once [default: a fresh key]
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+}
+
+/// What can be done with printers.
+#[derive(Debug, Subcommand)]
+pub enum PrinterVerb {
+    /// List all printers
+    List(ReadOptions),
+    /// Show one printer
+    Show {
+        /// The printer's id
+        id: String,
+        #[command(flatten)]
+        read: ReadOptions,
+    },
+    /// Add a printer
+    Add {
+        /// Who makes it, such as Prusa
+        #[arg(long)]
+        company: String,
+        /// Which one it is, such as MK4
+        #[arg(long)]
+        model: String,
+        /// Its id, a number or a text [default: the next free number]
+        #[arg(long)]
+        id: Option<String>,
+        #[command(flatten)]
+        write: WriteOptions,
+    },
+}
+
+/// What can be done with filaments.
+#[derive(Debug, Subcommand)]
+pub enum FilamentVerb {
+    /// List all filaments
+    List(ReadOptions),
+    /// Show one filament
+    Show {
+        /// The filament's id
+        id: String,
+        #[command(flatten)]
+        read: ReadOptions,
+    },
+    /// Add a filament
+    Add {
+        /// PLA, PETG, ABS or TPU
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: String,
+        /// Its color
+        #[arg(long)]
+        color: String,
+        /// Weight of the full roll, in grams
+        #[arg(long, value_name = "GRAMS")]
+        total: u64,
+        /// Weight that is left, in grams [default: all of it]
+        #[arg(long, value_name = "GRAMS")]
+        remaining: Option<u64>,
+        /// Its id, a number or a text [default: the next free number]
+        #[arg(long)]
+        id: Option<String>,
+        #[command(flatten)]
+        write: WriteOptions,
+    },
+}
+
+/// What can be done with print jobs.
+#[derive(Debug, Subcommand)]
+pub enum JobVerb {
+    /// List print jobs
+    List {
+        /// Only those queued, running, done or canceled
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those of this printer
+        #[arg(long, value_name = "ID")]
+        printer: Option<String>,
+        /// Only those of this filament
+        #[arg(long, value_name = "ID")]
+        filament: Option<String>,
+        #[command(flatten)]
+        read: ReadOptions,
+    },
+    /// Show one print job
+    Show {
+        /// The job's id
+        id: String,
+        #[command(flatten)]
+        read: ReadOptions,
+    },
+    /// Queue a print job; it reserves its grams
+    Add {
+        /// Id of the printer
+        #[arg(long, value_name = "ID")]
+        printer: String,
+        /// Id of the filament
+        #[arg(long, value_name = "ID")]
+        filament: String,
+        /// The file to print
+        #[arg(long, value_name = "PATH")]
+        file: String,
+        /// Weight of the print, in grams
+        #[arg(long)]
+        grams: u64,
+        /// Its id, a number or a text [default: the next free number]
+        #[arg(long)]
+        id: Option<String>,
+        #[command(flatten)]
+        write: WriteOptions,
+    },
+    /// Queued to running
+    Start(JobChange),
+    /// Running to done; takes the grams off the filament
+    Done(JobChange),
+    /// Queued or running to canceled; releases the grams
+    Cancel(JobChange),
+}
+
+/// Which job to change.
+#[derive(Debug, Args)]
+pub struct JobChange {
+    /// The job's id
+    id: String,
+    #[command(flatten)]
+    write: WriteOptions,
+}
+
+/// What can be done with the cluster.
+#[derive(Debug, Subcommand)]
+pub enum ClusterVerb {
+    /// Show every endpoint's own view: role, leader, term and log
+    Status,
+    /// Have the first endpoint that answers take a snapshot and shorten its log
+    Snapshot,
+}
+
+/// Runs one command of `raft3d printers` and prints its result.
+pub async fn printers(args: ClientArgs<PrinterVerb>) -> Result<(), ClientError> {
+    let client = Client::new(&args.options, PRINTERS)?;
+    match args.verb {
+        PrinterVerb::List(read) => client.read(PRINTERS_PATH, read, Vec::new()).await,
+        PrinterVerb::Show { id, read } => {
+            client
+                .read(&item_path(PRINTERS_PATH, &id), read, Vec::new())
+                .await
+        }
+        PrinterVerb::Add {
+            company,
+            model,
+            id,
+            write,
+        } => {
+            let body = with_id(json!({"company": company, "model": model}), id);
+            client.write(PRINTERS_PATH, Some(&body), write).await
+        }
+    }
+}
+
+/// Runs one command of `raft3d filaments` and prints its result.
+pub async fn filaments(args: ClientArgs<FilamentVerb>) -> Result<(), ClientError> {
+    let client = Client::new(&args.options, FILAMENTS)?;
+    match args.verb {
+        FilamentVerb::List(read) => client.read(FILAMENTS_PATH, read, Vec::new()).await,
+        FilamentVerb::Show { id, read } => {
+            client
+                .read(&item_path(FILAMENTS_PATH, &id), read, Vec::new())
+                .await
+        }
+        FilamentVerb::Add {
+            kind,
+            color,
+            total,
+            remaining,
+            id,
+            write,
+        } => {
+            let mut body = json!({"type": kind, "color": color, "total_weight_in_grams": total});
+            if let Some(remaining) = remaining {
+                body["remaining_weight_in_grams"] = remaining.into();
+            }
+            client
+                .write(FILAMENTS_PATH, Some(&with_id(body, id)), write)
+                .await
+        }
+    }
+}
+
+/// Runs one command of `raft3d jobs` and prints its result.
+pub async fn jobs(args: ClientArgs<JobVerb>) -> Result<(), ClientError> {
+    let client = Client::new(&args.options, JOBS)?;
+    match args.verb {
+        JobVerb::List {
+            status,
+            printer,
+            filament,
+            read,
+        } => {
+            let filters = [
+                ("status", status),
+                ("printer_id", printer),
+                ("filament_id", filament),
+            ];
+            let query = filters
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect();
+            client.read(JOBS_PATH, read, query).await
+        }
+        JobVerb::Show { id, read } => {
+            client
+                .read(&item_path(JOBS_PATH, &id), read, Vec::new())
+                .await
+        }
+        JobVerb::Add {
+            printer,
+            filament,
+            file,
+            grams,
+            id,
+            write,
+        } => {
+            let body = json!({
+                "printer_id": id_value(&printer),
+                "filament_id": id_value(&filament),
+                "filepath": file,
+                "print_weight_in_grams": grams,
+            });
+            client
+                .write(JOBS_PATH, Some(&with_id(body, id)), write)
+                .await
+        }
+        JobVerb::Start(job) => client.change_job(job, "running").await,
+        JobVerb::Done(job) => client.change_job(job, "done").await,
+        JobVerb::Cancel(job) => client.change_job(job, "canceled").await,
+    }
+}
+
+/// Runs one command of `raft3d cluster` and prints its result.
+pub async fn cluster(args: ClientArgs<ClusterVerb>) -> Result<(), ClientError> {
+    let client = Client::new(&args.options, NODES)?;
+    match args.verb {
+        ClusterVerb::Status => client.cluster_status().await,
+        ClusterVerb::Snapshot => {
+            let write = WriteOptions {
+                idempotency_key: None,
+            };
+            client.write(SNAPSHOTS_PATH, None, write).await
+        }
+    }
+}
+
+/// The API together with how to print what it answers.
+struct Client {
+    api: Api,
+    format: Format,
+    columns: &'static [Column],
+    timeout: Duration,
+}
+
+impl Client {
+    fn new(options: &ClientOptions, columns: &'static [Column]) -> Result<Client, ClientError> {
+        let timeout = Duration::from_secs(options.timeout);
+        Ok(Client {
+            api: Api::new(&options.endpoint, timeout)?,
+            format: options.output,
+            columns,
+            timeout,
+        })
+    }
+
+    async fn read(
+        &self,
+        path: &str,
+        read: ReadOptions,
+        mut query: Vec<(&'static str, String)>,
+    ) -> Result<(), ClientError> {
+        query.push(("consistency", read.consistency));
+        let value = self.api.call(&Request::get(path, &query)).await?;
+        self.print(&value)
+    }
+
+    async fn write(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        write: WriteOptions,
+    ) -> Result<(), ClientError> {
+        let key = match write.idempotency_key {
+            Some(key) => key,
+            None => new_idempotency_key()?,
+        };
+        let value = self.api.call(&Request::post(path, body, &key)).await?;
+        self.print(&value)
+    }
+
+    async fn change_job(&self, job: JobChange, status: &str) -> Result<(), ClientError> {
+        let path = format!("{}/status", item_path(JOBS_PATH, &job.id));
+        self.write(&path, Some(&json!({"status": status})), job.write)
+            .await
+    }
+
+    /// Asks every endpoint; one that does not answer gets a row that says so.
+    async fn cluster_status(&self) -> Result<(), ClientError> {
+        let (mut rows, mut failures) = (Vec::new(), Vec::new());
+        for endpoint in self.api.endpoints() {
+            let request = Request::get(CLUSTER_PATH, &[]);
+            let answer = match self.api.send(endpoint, &request, self.timeout).await {
+                Ok(answer) => answer.into_result().map_err(|error| error.to_string()),
+                Err(error) => Err(api::failure(&error)),
+            };
+            let mut row = match answer {
+                Ok(view) => view,
+                Err(reason) => {
+                    failures.push((endpoint.clone(), reason.clone()));
+                    json!({"role": "unreachable", "error": reason})
+                }
+            };
+            row["endpoint"] = endpoint.as_str().into();
+            rows.push(row);
+        }
+        if failures.len() == rows.len() {
+            return Err(ClientError::Unavailable {
+                attempts: failures,
+                unknown_write: None,
+            });
+        }
+        self.print(&rows.into())
+    }
+
+    fn print(&self, value: &Value) -> Result<(), ClientError> {
+        print_line(&render(self.format, self.columns, value))
+    }
+}
+
+/// Prints a line; a reader that went away (`| head`) is an error, not a panic.
+pub fn print_line(text: &str) -> Result<(), ClientError> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}")
+        .map_err(|error| ClientError::Other(format!("cannot write the result: {error}")))
+}
+
+/// Ids are the same whether JSON number or text; what looks like a whole number is sent as one.
+fn id_value(id: &str) -> Value {
+    match id.parse::<i64>() {
+        Ok(number) if number.to_string() == id => number.into(),
+        _ => id.into(),
+    }
+}
+
+fn with_id(mut body: Value, id: Option<String>) -> Value {
+    if let Some(id) = id {
+        body["id"] = id_value(&id);
+    }
+    body
+}
+
+fn item_path(collection: &str, id: &str) -> String {
+    format!("{collection}/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_look_like_numbers_are_sent_as_numbers() {
+        assert_eq!(id_value("7"), json!(7));
+        assert_eq!(id_value("-7"), json!(-7));
+        assert_eq!(id_value("007"), json!("007"));
+        assert_eq!(id_value("lab 1"), json!("lab 1"));
+    }
+
+    #[test]
+    fn ids_are_percent_encoded_in_paths() {
+        assert_eq!(
+            item_path(PRINTERS_PATH, "a/b ä"),
+            "/api/v1/printers/a%2Fb%20%C3%A4"
+        );
+    }
+}

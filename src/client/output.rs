@@ -1,0 +1,121 @@
+//! What the client prints: tables for people, JSON for programs.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Columns, for people.
+    Table,
+    /// The server's JSON, for programs.
+    Json,
+}
+
+/// A column: its heading, and the member of the row's object that fills it.
+pub type Column = (&'static str, &'static str);
+
+/// Columns of a list of printers.
+pub const PRINTERS: &[Column] = &[("ID", "id"), ("COMPANY", "company"), ("MODEL", "model")];
+
+/// Columns of a list of filaments.
+pub const FILAMENTS: &[Column] = &[
+    ("ID", "id"),
+    ("TYPE", "type"),
+    ("COLOR", "color"),
+    ("TOTAL g", "total_weight_in_grams"),
+    ("REMAINING g", "remaining_weight_in_grams"),
+];
+
+/// Columns of a list of print jobs.
+pub const JOBS: &[Column] = &[
+    ("ID", "id"),
+    ("STATUS", "status"),
+    ("PRINTER", "printer_id"),
+    ("FILAMENT", "filament_id"),
+    ("GRAMS", "print_weight_in_grams"),
+    ("FILE", "filepath"),
+    ("UPDATED", "updated_at"),
+];
+
+/// Columns of the nodes of a cluster.
+pub const NODES: &[Column] = &[
+    ("NODE", "node_id"),
+    ("ENDPOINT", "endpoint"),
+    ("ROLE", "role"),
+    ("LEADER", "leader"),
+    ("TERM", "term"),
+    ("LAST", "last_log_index"),
+    ("COMMITTED", "committed_index"),
+    ("APPLIED", "applied_index"),
+    ("SNAPSHOT", "snapshot_index"),
+    ("LOG START", "log_start_index"),
+];
+
+/// `value` as asked for: an array as a row for each element, anything else as one row.
+pub fn render(format: Format, columns: &[Column], value: &Value) -> String {
+    match format {
+        Format::Json => format!("{value:#}"),
+        Format::Table => {
+            let rows = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            table(columns, rows)
+        }
+    }
+}
+
+fn table(columns: &[Column], rows: &[Value]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(columns.iter().map(|(heading, _)| *heading));
+    for row in rows {
+        table.add_row(columns.iter().map(|(_, member)| cell(row.get(member))));
+    }
+    table.trim_fmt()
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_row_for_each_object() {
+        let printers = json!([
+            {"id": 1, "company": "Prusa", "model": "MK4"},
+            {"id": "lab", "company": "Creality"},
+        ]);
+        let text = render(Format::Table, PRINTERS, &printers);
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                vec!["ID", "COMPANY", "MODEL"],
+                vec!["1", "Prusa", "MK4"],
+                vec!["lab", "Creality", "-"],
+            ]
+        );
+    }
+
+    #[test]
+    fn json_is_the_answer_as_it_came() {
+        let value = json!({"id": 1});
+        let text = render(Format::Json, PRINTERS, &value);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+}
