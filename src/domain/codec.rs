@@ -1,0 +1,55 @@
+//! The envelope of commands and outcomes: one byte of format version, then postcard.
+
+use serde::{Deserialize, Serialize};
+
+/// The version that this build writes.
+pub(super) const FORMAT_VERSION: u8 = 1;
+
+/// Why bytes are not a command or an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No bytes at all.
+    #[error("no bytes, not even a format version")]
+    Empty,
+    /// A version this build does not know.
+    #[error("format version {found}; this build reads version {FORMAT_VERSION}")]
+    UnknownVersion {
+        /// The version byte.
+        found: u8,
+    },
+    /// The bytes end early, or hold a value that is not allowed.
+    #[error("not a valid value of format version {FORMAT_VERSION}: {reason}")]
+    Malformed {
+        /// What the decoder says.
+        reason: String,
+    },
+    /// A whole value, and more behind it.
+    #[error("{count} bytes left over after the value")]
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// `value` in its envelope.
+pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Plain values in memory always encode. Should one not, the result is empty, which every
+    // reader refuses by name: the caller is told, and nothing panics under the C++ core.
+    postcard::to_extend(value, vec![FORMAT_VERSION]).unwrap_or_default()
+}
+
+/// The value in the envelope `bytes`. Allocates no more than the bytes can hold.
+pub(super) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
+    let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if version != FORMAT_VERSION {
+        return Err(DecodeError::UnknownVersion { found: version });
+    }
+    let (value, rest) =
+        postcard::take_from_bytes(body).map_err(|error| DecodeError::Malformed {
+            reason: error.to_string(),
+        })?;
+    if !rest.is_empty() {
+        return Err(DecodeError::TrailingBytes { count: rest.len() });
+    }
+    Ok(value)
+}

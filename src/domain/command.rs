@@ -1,0 +1,190 @@
+//! What is written to the log: one request, with everything it needs to be applied anywhere.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::codec::{self, DecodeError};
+use super::id::Id;
+use super::model::{FilamentType, JobStatus};
+use super::time::Timestamp;
+use super::weight::Grams;
+
+/// One request to the state machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// When the accepting node took the request: the only clock the state machine knows.
+    pub stamped_at: Timestamp,
+    /// The client's promise that repetitions are the same request.
+    pub idempotency: Option<Idempotency>,
+    /// What to do.
+    pub op: Op,
+}
+
+/// Recognises repetitions of one request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The client's key, 1 to [`IDEMPOTENCY_KEY_LEN_MAX`] bytes.
+    pub key: String,
+    /// Digest of the request; the same key with another one is refused.
+    pub fingerprint: [u8; 32],
+}
+
+/// The longest idempotency key, in bytes of UTF-8.
+pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 255;
+
+/// The things a command can do. The order is the binary form: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Adds a printer.
+    CreatePrinter(NewPrinter),
+    /// Adds a roll of filament.
+    CreateFilament(NewFilament),
+    /// Adds a print job, queued.
+    CreateJob(NewJob),
+    /// Moves a print job to another status.
+    SetJobStatus {
+        /// The job.
+        id: Id,
+        /// The status it is to have.
+        to: JobStatus,
+    },
+    /// Changes nothing: its index marks a point in the log that a read may wait for.
+    Barrier,
+}
+
+/// A printer to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPrinter {
+    /// The id wanted, or the next free integer.
+    pub id: Option<Id>,
+    /// Who makes it.
+    pub company: String,
+    /// Which of the company's printers it is.
+    pub model: String,
+}
+
+/// A roll of filament to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewFilament {
+    /// The id wanted, or the next free integer.
+    pub id: Option<Id>,
+    /// The plastic.
+    #[serde(rename = "type", deserialize_with = "filament_type_in_any_case")]
+    pub filament_type: FilamentType,
+    /// Its colour.
+    pub color: String,
+    /// What the roll holds when new.
+    pub total_weight_in_grams: Grams,
+    /// What is on it now; the total if not given.
+    pub remaining_weight_in_grams: Option<Grams>,
+}
+
+/// A print job to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewJob {
+    /// The id wanted, or the next free integer.
+    pub id: Option<Id>,
+    /// An existing printer.
+    pub printer_id: Id,
+    /// An existing filament.
+    pub filament_id: Id,
+    /// Path of the file to print.
+    pub filepath: String,
+    /// What the print weighs.
+    pub print_weight_in_grams: Grams,
+}
+
+/// One field that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// JSON pointer to the field, as in `/company`.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl Command {
+    /// The command as written to the log.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads a command from the log, whoever wrote it.
+    pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
+        codec::decode(bytes)
+    }
+}
+
+impl NewPrinter {
+    /// Every field that breaks a rule by itself, without looking at the farm.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        require_text(&mut problems, "/company", &self.company);
+        require_text(&mut problems, "/model", &self.model);
+        problems
+    }
+}
+
+impl NewFilament {
+    /// Every field that breaks a rule by itself, without looking at the farm.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        require_text(&mut problems, "/color", &self.color);
+        let total = self.total_weight_in_grams;
+        require_weight(&mut problems, "/total_weight_in_grams", total);
+        if let Some(remaining) = self.remaining_weight_in_grams.filter(|left| *left > total) {
+            problems.push(FieldProblem {
+                pointer: "/remaining_weight_in_grams".to_owned(),
+                problem: format!(
+                    "must be at most total_weight_in_grams, {}, not {}",
+                    total.get(),
+                    remaining.get()
+                ),
+            });
+        }
+        problems
+    }
+}
+
+impl NewJob {
+    /// Every field that breaks a rule by itself, without looking at the farm.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        require_text(&mut problems, "/filepath", &self.filepath);
+        let weight = self.print_weight_in_grams;
+        require_weight(&mut problems, "/print_weight_in_grams", weight);
+        problems
+    }
+}
+
+fn require_text(problems: &mut Vec<FieldProblem>, pointer: &str, text: &str) {
+    if text.is_empty() {
+        problems.push(FieldProblem {
+            pointer: pointer.to_owned(),
+            problem: "must not be empty".to_owned(),
+        });
+    }
+}
+
+fn require_weight(problems: &mut Vec<FieldProblem>, pointer: &str, weight: Grams) {
+    if weight == Grams::ZERO {
+        problems.push(FieldProblem {
+            pointer: pointer.to_owned(),
+            problem: "must be above 0".to_owned(),
+        });
+    }
+}
+
+/// JSON may name a type in any letter case; the binary form is the variant's number.
+fn filament_type_in_any_case<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<FilamentType, D::Error> {
+    if deserializer.is_human_readable() {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    } else {
+        FilamentType::deserialize(deserializer)
+    }
+}

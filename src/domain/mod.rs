@@ -1,0 +1,34 @@
+//! The farm: its objects, its rules, and the state machine that keeps them.
+//!
+//! Pure and deterministic: no clock, no randomness, no I/O, no hash order. The same commands at
+//! the same log indices give every replica the same outcomes and the same bytes.
+//!
+//! * [`id`], [`weight`], [`time`], [`model`]: the values and objects.
+//! * [`command`]: what is written to the log; [`outcome`]: what applying it gives back.
+//! * [`state`]: the farm and its queries, over `table` and `jobs`, which keep the objects so that
+//!   no question needs a scan; `apply` holds the rules that change them.
+//! * [`idempotency`]: the replicated memory of answers already given.
+//! * [`snapshot`]: the whole state as canonical bytes, in checked `frames`.
+//!
+//! # Versions
+//!
+//! Commands, outcomes and snapshots each carry a format version. A node must understand every
+//! version in its log: a newer command format may be proposed only once all nodes can read it.
+//! Golden files in `tests/golden` hold what older versions wrote.
+
+mod apply;
+mod codec;
+pub mod command;
+mod frames;
+pub mod id;
+pub mod idempotency;
+mod jobs;
+pub mod model;
+pub mod outcome;
+pub mod snapshot;
+pub mod state;
+mod table;
+pub mod time;
+pub mod weight;
+
+pub use codec::DecodeError;

@@ -1,0 +1,161 @@
+//! What applying a command gives back. A refusal is an outcome, not an error.
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, DecodeError};
+use super::id::Id;
+use super::model::{Filament, JobStatus, Kind, PrintJob, Printer};
+use super::weight::Grams;
+
+/// The answer of the state machine to one command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Log index at which the answer was first given.
+    pub index: u64,
+    /// Whether this repeats the answer to an earlier command with the same idempotency key.
+    pub replayed: bool,
+    /// What was done, or why nothing was.
+    pub result: Result<Reply, Refusal>,
+}
+
+/// What was done. The order is the binary form: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The printer as created.
+    Printer(Printer),
+    /// The filament as created.
+    Filament(Filament),
+    /// The print job as created or changed.
+    Job(PrintJob),
+    /// The barrier has been passed.
+    Barrier,
+}
+
+/// Why nothing was done. The order is the binary form: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// An object of that kind has the id already.
+    #[error("the {kind} id {id} is taken; choose another, or leave it out to have one assigned")]
+    IdTaken {
+        /// Kind of the object.
+        kind: Kind,
+        /// The id, as the existing object has it.
+        id: Id,
+    },
+    /// No integer is left to assign.
+    #[error("no free integer id is left for another {kind}; give an id of your own")]
+    IdsExhausted {
+        /// Kind of the object.
+        kind: Kind,
+    },
+    /// The job's printer does not exist.
+    #[error("there is no printer {id}; create it first")]
+    UnknownPrinter {
+        /// The id given.
+        id: Id,
+    },
+    /// The job's filament does not exist.
+    #[error("there is no filament {id}; create it first")]
+    UnknownFilament {
+        /// The id given.
+        id: Id,
+    },
+    /// The job needs more than other jobs have left free.
+    #[error(
+        "the job needs {requested} of filament {filament_id}, of which {available} is available"
+    )]
+    NotEnoughFilament {
+        /// The filament's own id.
+        filament_id: Id,
+        /// What the job needs.
+        requested: Grams,
+        /// What is neither used nor reserved.
+        available: Grams,
+    },
+    /// No such job.
+    #[error("there is no print job {id}")]
+    JobNotFound {
+        /// The id given.
+        id: Id,
+    },
+    /// A job may not go from its status to the one asked for.
+    #[error(
+        "print job {id} is {from} and cannot become {to}; {}",
+        describe_successors(*from)
+    )]
+    ForbiddenTransition {
+        /// The job's own id.
+        id: Id,
+        /// Its status, unchanged.
+        from: JobStatus,
+        /// The status asked for.
+        to: JobStatus,
+    },
+    /// A field breaks a rule by itself; the first such field.
+    #[error("{pointer} {problem}")]
+    InvalidField {
+        /// JSON pointer to the field.
+        pointer: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// The key came with another request before.
+    #[error(
+        "the idempotency key {key:?} was used for another request; use a new key for a new request"
+    )]
+    IdempotencyKeyReused {
+        /// The key given.
+        key: String,
+    },
+    /// The key is empty or too long.
+    #[error("an idempotency key has 1 to {max} bytes, not {length}")]
+    InvalidIdempotencyKey {
+        /// Bytes in the key given.
+        length: u64,
+        /// Bytes allowed.
+        max: u64,
+    },
+    /// The log entry is no command of a version this node reads.
+    #[error("the log entry is not a command: {problem}")]
+    MalformedCommand {
+        /// What the decoder says.
+        problem: String,
+    },
+    /// An entry at or before this index has been applied; nothing is applied twice.
+    #[error("the log is applied up to index {applied_index} already")]
+    AlreadyApplied {
+        /// Where the state stands.
+        applied_index: u64,
+    },
+}
+
+impl Outcome {
+    /// The first answer, given at `index`.
+    pub fn new(index: u64, result: Result<Reply, Refusal>) -> Outcome {
+        Outcome {
+            index,
+            replayed: false,
+            result,
+        }
+    }
+
+    /// The outcome as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Reads an outcome.
+    pub fn decode(bytes: &[u8]) -> Result<Outcome, DecodeError> {
+        codec::decode(bytes)
+    }
+}
+
+fn describe_successors(from: JobStatus) -> String {
+    match from.successors() {
+        [] => format!("{from} is final"),
+        allowed => {
+            let names: Vec<&str> = allowed.iter().map(|status| status.name()).collect();
+            format!("it can become {}", names.join(" or "))
+        }
+    }
+}

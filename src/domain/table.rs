@@ -1,0 +1,82 @@
+//! Objects of one kind by id, and the integers still free for new ones.
+
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::id::{INTEGER_MAX, Id};
+
+/// Objects of one kind. Cloning is O(1); a row is shared until it changes.
+#[derive(Debug, Clone)]
+pub(super) struct Table<T> {
+    rows: OrdMap<Id, Arc<T>>,
+    /// No integer below it will be assigned again.
+    next_id: i64,
+}
+
+impl<T: Clone> Table<T> {
+    /// An empty table, assigning integers from `next_id`.
+    pub(super) fn assigning_from(next_id: i64) -> Table<T> {
+        Table {
+            rows: OrdMap::new(),
+            next_id,
+        }
+    }
+
+    /// The smallest integer that may still be assigned, if no client has taken it.
+    pub(super) fn next_id(&self) -> i64 {
+        self.next_id
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn get(&self, id: &Id) -> Option<&Arc<T>> {
+        self.rows.get(id)
+    }
+
+    /// The id equal to `id` as its object has it, if there is one.
+    pub(super) fn own_id(&self, id: &Id) -> Option<&Id> {
+        self.rows.get_key_value(id).map(|(own, _)| own)
+    }
+
+    /// Adds or replaces the row of `id`.
+    pub(super) fn put(&mut self, id: Id, row: T) {
+        self.rows.insert(id, Arc::new(row));
+    }
+
+    /// Takes the next free integer as an id: never one assigned before, never one that a client
+    /// has given to an object. `None` when none is left.
+    ///
+    /// Integers skipped once are never looked at again.
+    pub(super) fn assign_id(&mut self) -> Option<Id> {
+        while self.next_id <= INTEGER_MAX {
+            let candidate = Id::from_integer(self.next_id).ok()?;
+            self.next_id += 1;
+            if !self.rows.contains_key(&candidate) {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+
+    /// The rows behind `after`, or all, in the order of ids.
+    pub(super) fn after(&self, after: Option<&Id>) -> impl Iterator<Item = &T> + use<'_, T> {
+        self.rows.range(behind(after)).map(|(_, row)| row.as_ref())
+    }
+
+    /// The last row in the order of ids.
+    pub(super) fn last_id(&self) -> Option<&Id> {
+        self.rows.get_max().map(|(id, _)| id)
+    }
+}
+
+/// The range of ids behind `after`, or of all ids.
+pub(super) fn behind(after: Option<&Id>) -> impl RangeBounds<Id> {
+    (
+        after.map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    )
+}
