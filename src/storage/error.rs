@@ -1,0 +1,91 @@
+//! What can go wrong with a node's data directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a data directory could not be opened, read or written.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// An operation of the file system failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb: "create", "sync".
+        action: &'static str,
+        /// The file or directory it was attempted on.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process holds the directory's lock.
+    #[error(
+        "data directory {} is in use by another process, which holds its LOCK file: stop that \
+         process, or give this node a directory of its own",
+        dir.display()
+    )]
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The directory was written by a node with another id.
+    #[error(
+        "data directory {} belongs to node {found}, not to node {wanted}: start node {found} \
+         with it, or give node {wanted} another directory",
+        dir.display()
+    )]
+    OtherNode {
+        /// The data directory.
+        dir: PathBuf,
+        /// The id recorded in it.
+        found: i32,
+        /// The id of the node that was to use it.
+        wanted: i32,
+    },
+    /// A file's bytes are not what this program wrote.
+    #[error(
+        "{} is damaged: {reason}. Nothing was changed. Restore the whole data directory from a \
+         copy, or move it away and let the node rejoin with an empty one",
+        path.display()
+    )]
+    Damaged {
+        /// The damaged file or directory.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A file that a used data directory always has is not there.
+    #[error(
+        "{} is missing from a data directory that is in use; without it {lost}. Restore the whole \
+         data directory from a copy, or move it away and let the node rejoin with an empty one",
+        path.display()
+    )]
+    Missing {
+        /// The missing file.
+        path: PathBuf,
+        /// What the node no longer knows.
+        lost: &'static str,
+    },
+}
+
+impl StorageError {
+    /// An [`StorageError::Io`] builder for `map_err`.
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> StorageError + 'a {
+        move |source| StorageError::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// A [`StorageError::Damaged`] about `path`.
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> StorageError {
+        StorageError::Damaged {
+            path: path.to_path_buf(),
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! The log of one node: appended to in memory, made durable in groups.
+//!
+//! Appending never waits for the disk. One thread, the flusher, makes everything appended so far
+//! durable with one sync; what is appended meanwhile shares the next. It then tells the
+//! [notifier](Log::set_notifier), from its own thread and with no lock held, so that the notifier
+//! may take the core's locks while other threads append.
+//!
+//! A failure to write or to sync is remembered: nothing is called durable after it, and the
+//! notifier is told `false`. The system may have dropped the unwritten pages, so trying again
+//! could report success for data that is gone.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::disk::DiskMedium;
+use super::entry::Entry;
+use super::error::StorageError;
+use super::medium::{Medium, MemoryMedium, ReadMore};
+
+/// Called by the flusher after each flush: `true` after progress, `false` after a failure.
+pub type Notifier = Arc<dyn Fn(bool) + Send + Sync>;
+
+/// How much a log did since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogStats {
+    /// Entries appended.
+    pub appended: u64,
+    /// Syncs of the log's files.
+    pub syncs: u64,
+}
+
+/// The log of one node. All methods may be called from any thread.
+///
+/// Indexes begin with 1. Dropping the log flushes what is left and stops the flusher.
+pub struct Log {
+    shared: Arc<Shared>,
+    flusher: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Lock order: `content` before `progress`. The notifier runs with neither.
+struct Shared {
+    content: Mutex<Content>,
+    progress: Mutex<Progress>,
+    /// Signalled at every change of `progress`.
+    changed: Condvar,
+    notifier: Mutex<Option<Notifier>>,
+    /// Copies for lock-free reading; written under `content`, and `durable` under `progress`.
+    first: AtomicU64,
+    next: AtomicU64,
+    durable: AtomicU64,
+    appended: AtomicU64,
+}
+
+struct Content {
+    medium: Box<dyn Medium>,
+    first: u64,
+    /// Terms of the retained entries, from `first` on.
+    terms: VecDeque<u64>,
+    /// No flusher: what is appended counts as durable at once.
+    volatile: bool,
+}
+
+impl Content {
+    fn next(&self) -> u64 {
+        self.first + self.terms.len() as u64
+    }
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Highest durable index.
+    durable: u64,
+    /// What `durable` becomes if the flush under way succeeds.
+    in_flight: u64,
+    /// Flushes asked for and flushes finished, counted.
+    requested: u64,
+    completed: u64,
+    /// Why the log failed, once it has.
+    failure: Option<String>,
+    closing: bool,
+    /// The flusher is gone.
+    closed: bool,
+}
+
+impl Log {
+    /// Opens the log kept in `dir`, which exists.
+    pub fn open(dir: &Path) -> Result<Log, StorageError> {
+        let medium = DiskMedium::open(dir)?;
+        Log::over(Box::new(medium)).map_err(|e| StorageError::damaged(dir, e.to_string()))
+    }
+
+    /// A log that is lost with the process, and durable at once as far as anybody is told.
+    pub fn in_memory() -> Log {
+        let content = Content {
+            medium: Box::new(MemoryMedium::new()),
+            first: 1,
+            terms: VecDeque::new(),
+            volatile: true,
+        };
+        Log {
+            shared: Arc::new(Shared::new(content)),
+            flusher: Mutex::new(None),
+        }
+    }
+
+    /// A log over `medium`, whose present content is taken for durable.
+    pub fn over(medium: Box<dyn Medium>) -> io::Result<Log> {
+        let (first, next) = medium.bounds();
+        let mut terms = VecDeque::new();
+        medium.read(first, next, &mut |entry| {
+            terms.push_back(entry.term);
+            ReadMore::Yes
+        })?;
+        let shared = Arc::new(Shared::new(Content {
+            medium,
+            first,
+            terms,
+            volatile: false,
+        }));
+        let worker = Arc::clone(&shared);
+        let flusher = thread::Builder::new()
+            .name("raft3d-flush".into())
+            .spawn(move || worker.run_flusher())?;
+        Ok(Log {
+            shared,
+            flusher: Mutex::new(Some(flusher)),
+        })
+    }
+
+    /// Whom the flusher tells about its work; `None` to tell nobody. A call under way may still
+    /// be running when this returns.
+    pub fn set_notifier(&self, notifier: Option<Notifier>) {
+        *lock(&self.shared.notifier) = notifier;
+    }
+
+    /// First retained index; one past the last if the log is empty.
+    pub fn first_index(&self) -> u64 {
+        self.shared.first.load(Ordering::Acquire)
+    }
+
+    /// One past the last index.
+    pub fn next_index(&self) -> u64 {
+        self.shared.next.load(Ordering::Acquire)
+    }
+
+    /// Highest index that survives a power failure; the one before the first if none does.
+    pub fn durable_index(&self) -> u64 {
+        self.shared.durable.load(Ordering::Acquire)
+    }
+
+    /// Term of the entry at `index`; 0 if it is not retained.
+    pub fn term_at(&self, index: u64) -> u64 {
+        let content = lock(&self.shared.content);
+        let offset = index.checked_sub(content.first);
+        offset
+            .and_then(|o| content.terms.get(o as usize))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Adds an entry and returns its index. It is durable after the next flush.
+    ///
+    /// After a failure the entry gets its index but is kept nowhere: reading it fails and it
+    /// never becomes durable.
+    pub fn append(&self, entry: &Entry) -> u64 {
+        let mut content = lock(&self.shared.content);
+        let index = content.next();
+        self.shared
+            .try_write(|| content.medium.append(index, entry));
+        content.terms.push_back(entry.term);
+        self.shared.appended.fetch_add(1, Ordering::Relaxed);
+        self.shared.publish(&content);
+        index
+    }
+
+    /// Removes the entries from `from` on. Nothing happens if there are none.
+    pub fn truncate(&self, from: u64) {
+        let mut content = lock(&self.shared.content);
+        let from = from.max(content.first);
+        if from >= content.next() {
+            return;
+        }
+        self.shared.try_write(|| content.medium.truncate(from));
+        let keep = (from - content.first) as usize;
+        content.terms.truncate(keep);
+        let mut progress = lock(&self.shared.progress);
+        progress.in_flight = progress.in_flight.min(from - 1);
+        self.shared
+            .set_durable(&mut progress, |durable| durable.min(from - 1));
+        drop(progress);
+        self.shared.publish(&content);
+    }
+
+    /// Removes the entries up to and including `upto`. If the log ends before `upto`, all are
+    /// removed and the next entry gets the index `upto + 1`.
+    ///
+    /// To be called only when a durable snapshot covers `upto`. The space is given back by the
+    /// next flush.
+    pub fn purge(&self, upto: u64) {
+        let mut content = lock(&self.shared.content);
+        if upto < content.first {
+            return;
+        }
+        self.shared.try_write(|| content.medium.purge(upto));
+        let count = content.terms.len().min((upto + 1 - content.first) as usize);
+        content.terms.drain(..count);
+        content.first = upto + 1;
+        let mut progress = lock(&self.shared.progress);
+        self.shared
+            .set_durable(&mut progress, |durable| durable.max(upto));
+        drop(progress);
+        self.shared.publish(&content);
+    }
+
+    /// The entries `from..to`, or a prefix of them: it ends with the entry that brings the
+    /// payloads to `bytes_max` or above. `None` if one of them is not retained or cannot be read.
+    pub fn read(&self, from: u64, to: u64, bytes_max: u64) -> Option<Vec<Entry>> {
+        let content = lock(&self.shared.content);
+        if from < content.first || to > content.next() || from > to {
+            return None;
+        }
+        let mut entries = Vec::new();
+        let mut bytes = 0u64;
+        let outcome = content.medium.read(from, to, &mut |entry| {
+            bytes = bytes.saturating_add(entry.data.len() as u64);
+            entries.push(entry);
+            if bytes >= bytes_max {
+                ReadMore::No
+            } else {
+                ReadMore::Yes
+            }
+        });
+        match outcome {
+            Ok(()) => Some(entries),
+            Err(error) => {
+                tracing::error!(from, to, %error, "cannot read the log");
+                None
+            }
+        }
+    }
+
+    /// Asks for a flush of everything appended so far and returns at once.
+    pub fn request_flush(&self) {
+        self.shared.request_flush();
+    }
+
+    /// Makes everything appended so far durable before it returns. `false` if that failed, now or
+    /// earlier, or the log is closed. Never to be called from the notifier.
+    pub fn flush(&self) -> bool {
+        if lock(&self.shared.content).volatile {
+            return true;
+        }
+        let ticket = self.shared.request_flush();
+        let mut progress = lock(&self.shared.progress);
+        while progress.completed < ticket && progress.failure.is_none() && !progress.closed {
+            progress = wait(&self.shared.changed, progress);
+        }
+        progress.completed >= ticket && progress.failure.is_none()
+    }
+
+    /// Why the log failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        lock(&self.shared.progress).failure.clone()
+    }
+
+    /// What the log did since it was opened.
+    pub fn stats(&self) -> LogStats {
+        LogStats {
+            appended: self.shared.appended.load(Ordering::Relaxed),
+            syncs: lock(&self.shared.content).medium.syncs(),
+        }
+    }
+
+    /// Flushes what is left and stops the flusher. Afterwards nothing becomes durable any more.
+    pub fn close(&self) {
+        lock(&self.shared.progress).closing = true;
+        self.shared.changed.notify_all();
+        if let Some(flusher) = lock(&self.flusher).take()
+            && flusher.join().is_err()
+        {
+            tracing::error!("the thread that flushes the log panicked");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn new(content: Content) -> Shared {
+        let durable = content.next() - 1;
+        Shared {
+            first: AtomicU64::new(content.first),
+            next: AtomicU64::new(content.next()),
+            durable: AtomicU64::new(durable),
+            appended: AtomicU64::new(0),
+            content: Mutex::new(content),
+            progress: Mutex::new(Progress {
+                durable,
+                in_flight: durable,
+                ..Progress::default()
+            }),
+            changed: Condvar::new(),
+            notifier: Mutex::new(None),
+        }
+    }
+
+    fn run_flusher(&self) {
+        while let Some(ticket) = self.next_request() {
+            let outcome = self.flush_once();
+            let mut progress = lock(&self.progress);
+            progress.completed = ticket;
+            let ok = match outcome {
+                Ok(()) if progress.failure.is_none() => {
+                    let reached = progress.in_flight;
+                    self.set_durable(&mut progress, |durable| durable.max(reached));
+                    true
+                }
+                Ok(()) => false,
+                Err(error) => {
+                    record_failure(&mut progress, &error);
+                    false
+                }
+            };
+            drop(progress);
+            self.changed.notify_all();
+            let notifier = lock(&self.notifier).clone();
+            if let Some(notify) = notifier {
+                notify(ok);
+            }
+        }
+        lock(&self.progress).closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a flush to be asked for and returns its number; `None` when the log is closed
+    /// and all that was asked for is done.
+    fn next_request(&self) -> Option<u64> {
+        let mut progress = lock(&self.progress);
+        loop {
+            if progress.requested > progress.completed {
+                return Some(progress.requested);
+            }
+            if progress.closing {
+                return None;
+            }
+            progress = wait(&self.changed, progress);
+        }
+    }
+
+    /// Makes durable what is there now. The content is locked only while the flush is started.
+    fn flush_once(&self) -> io::Result<()> {
+        let (done, answer) = sync_channel(1);
+        {
+            let mut content = lock(&self.content);
+            lock(&self.progress).in_flight = content.next() - 1;
+            content.medium.flush(done)?;
+        }
+        answer
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("the log's writer has stopped")))
+    }
+
+    fn request_flush(&self) -> u64 {
+        let mut progress = lock(&self.progress);
+        progress.requested += 1;
+        let ticket = progress.requested;
+        drop(progress);
+        self.changed.notify_all();
+        ticket
+    }
+
+    /// Runs a write unless the log has failed before, and remembers its failure. The flusher is
+    /// woken by it, so that the notifier hears of it.
+    fn try_write(&self, write: impl FnOnce() -> io::Result<()>) {
+        if lock(&self.progress).failure.is_some() {
+            return;
+        }
+        if let Err(error) = write() {
+            record_failure(&mut lock(&self.progress), &error);
+            self.request_flush();
+        }
+    }
+
+    /// Makes a change of the content visible to lock-free readers.
+    fn publish(&self, content: &Content) {
+        if content.volatile {
+            let mut progress = lock(&self.progress);
+            self.set_durable(&mut progress, |_| content.next() - 1);
+        }
+        self.first.store(content.first, Ordering::Release);
+        self.next.store(content.next(), Ordering::Release);
+    }
+
+    fn set_durable(&self, progress: &mut Progress, change: impl FnOnce(u64) -> u64) {
+        progress.durable = change(progress.durable);
+        self.durable.store(progress.durable, Ordering::Release);
+    }
+}
+
+fn record_failure(progress: &mut Progress, error: &io::Error) {
+    if progress.failure.is_none() {
+        tracing::error!(%error, "the log cannot be written; nothing is durable from here on");
+        progress.failure = Some(error.to_string());
+    }
+}
+
+/// The data of each mutex here is whole at every moment, so a panic elsewhere leaves it usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
