@@ -13,9 +13,8 @@ namespace nuraft {
 /// A byte area of fixed size with one cursor. Integers are little endian.
 ///
 /// Every get and put that would run past the end throws `std::overflow_error` and leaves the cursor
-/// where it was; the forms with a length may have passed the length field already. Not
-/// synchronised: many threads may read through `data_begin()` or `buffer_serializer`, as long as
-/// nobody moves the cursor or writes.
+/// where it was. Not synchronised: many threads may read through `data_begin()` or
+/// `buffer_serializer`, as long as nobody moves the cursor or writes.
 class buffer {
     __nocopy__(buffer);
 

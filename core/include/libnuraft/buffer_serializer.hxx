@@ -13,8 +13,8 @@ namespace nuraft {
 /// Reads and writes a buffer through a cursor of its own, leaving the buffer's cursor alone. The
 /// buffer must outlive it. For one thread; several serializers may read one buffer concurrently.
 ///
-/// Every member that would run past the end throws `std::overflow_error`; the cursor stays, except
-/// that the forms with a length may have passed the length field.
+/// Every member that would run past the end throws `std::overflow_error` and leaves the cursor
+/// where it was.
 class buffer_serializer {
     __nocopy__(buffer_serializer);
 

@@ -21,19 +21,15 @@ public:
         done_ = false;
     }
 
-    void wait() { wait_us(0); }
-    /// 0: no limit.
-    void wait_ms(size_t time_ms) { wait_us(time_ms * 1000); }
-    /// 0: no limit.
-    void wait_us(size_t time_us) {
+    void wait() {
         std::unique_lock<std::mutex> guard(lock_);
-        if (time_us == 0) {
-            invoked_.wait(guard, [this] { return done_; });
-        } else {
-            invoked_.wait_for(guard, std::chrono::microseconds(time_us), [this] { return done_; });
-            done_ = true;
-        }
+        invoked_.wait(guard, [this] { return done_; });
     }
+
+    /// 0: no limit.
+    void wait_ms(size_t time_ms) { wait_for(std::chrono::milliseconds(time_ms)); }
+    /// 0: no limit.
+    void wait_us(size_t time_us) { wait_for(std::chrono::microseconds(time_us)); }
 
     void invoke() {
         std::lock_guard<std::mutex> guard(lock_);
@@ -42,6 +38,15 @@ public:
     }
 
 private:
+    template <typename Duration>
+    void wait_for(Duration limit) {
+        // Longer than that is no limit either, and would overflow the clock.
+        if (limit <= Duration::zero() || limit > std::chrono::hours(24 * 365)) return wait();
+        std::unique_lock<std::mutex> guard(lock_);
+        invoked_.wait_for(guard, limit, [this] { return done_; });
+        done_ = true;
+    }
+
     std::mutex lock_;
     std::condition_variable invoked_;
     bool done_;
