@@ -36,6 +36,7 @@ void raft::on_append_response(peer_progress& p, const sent_request& was, const r
     } else {
         return;  // Sent behind another that was refused: says nothing new.
     }
+    if (!find_peer(peer)) return;  // A configuration that this answer committed removed it.
 
     if (p.server->is_new_joiner()) promote_new_joiner(p);
     maybe_complete_handover(p);
