@@ -1,0 +1,287 @@
+#include "transport/client_connection.hxx"
+
+#include <asio/connect.hpp>
+#include <chrono>
+
+#include "transport/request_codec.hxx"
+
+namespace nuraft {
+namespace transport {
+
+using asio::ip::tcp;
+
+std::shared_ptr<client_connection> client_connection::make(std::shared_ptr<service_core> core,
+                                                           const endpoint_name& peer) {
+    std::shared_ptr<client_connection> made(new client_connection(std::move(core), peer));
+    if (!made->core_->add(made)) {
+        made->abandoned_ = true;
+        made->link_.reset();
+    }
+    return made;
+}
+
+client_connection::client_connection(std::shared_ptr<service_core> core, const endpoint_name& peer)
+    : core_(std::move(core)),
+      peer_(peer),
+      link_(std::make_shared<stream>(core_->context(), core_->tls.client.get())) {}
+
+client_connection::~client_connection() {
+    core_->remove(this);
+}
+
+void client_connection::send(const ptr<req_msg>& req, const rpc_handler& when_done,
+                             uint64_t timeout_ms) {
+    auto request = std::make_shared<pending_request>(req, when_done, timeout_ms, core_->log);
+    std::string refusal;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        if (!link_) {
+            refusal = "the connection to " + peer_.host + ":" + peer_.port + " is abandoned";
+        } else if (queue_.size() >= max_pending) {
+            refusal = "too many requests to " + peer_.host + ":" + peer_.port +
+                      " are pending: " + std::to_string(queue_.size());
+        } else {
+            queue_.push_back(request);
+            // Under the lock, so that requests are enqueued in the order of the queue.
+            asio::post(link_->executor(), [self = shared_from_this(), link = link_, request] {
+                self->enqueued(link, request);
+            });
+            return;
+        }
+    }
+    auto refuse = [request, refusal] { request->fail(refusal); };
+    if (!core_->post(refuse)) refuse();
+}
+
+void client_connection::close() {
+    post([](client_connection& self, const stream_ptr&) { self.abandon("it was closed"); });
+}
+
+template <typename F>
+void client_connection::post(F&& step) {
+    std::lock_guard<std::mutex> guard(lock_);
+    if (!link_) return;
+    asio::post(link_->executor(), [self = shared_from_this(), link = link_,
+                                   step = std::forward<F>(step)] { step(*self, link); });
+}
+
+void client_connection::enqueued(const stream_ptr& link, const pending_ptr& request) {
+    if (abandoned_) return;
+    if (request->limit_ms > 0) {
+        request->timer = std::make_unique<asio::steady_timer>(link->executor(), request->deadline);
+        request->timer->async_wait([self = weak_from_this(),
+                                    waiting = std::weak_ptr<pending_request>(request)](
+                                       const asio::error_code&) {
+            auto connection = self.lock();
+            auto late = waiting.lock();
+            if (connection && late && !late->completed())
+                connection->abandon("no answer within " + std::to_string(late->limit_ms) + " ms");
+        });
+    }
+    if (stage_ == stage::idle)
+        dial(link);
+    else
+        write_next(link);
+}
+
+void client_connection::dial(const stream_ptr& link) {
+    stage_ = stage::naming;
+    link->timer().expires_after(std::chrono::milliseconds(dial_limit_ms));
+    link->timer().async_wait([self = shared_from_this(), link](const asio::error_code& ec) {
+        if (!ec && self->stage_ != stage::ready)
+            self->abandon("no connection within " + std::to_string(dial_limit_ms) + " ms");
+    });
+    if (core_->options.custom_resolver_)
+        ask_resolver_hook();
+    else
+        resolve(link, peer_);
+}
+
+void client_connection::ask_resolver_hook() {
+    // The hook may answer from any thread, late, or never: it must not keep the connection alive.
+    auto answer = [weak = weak_from_this()](const std::string& host, const std::string& port,
+                                            std::error_code ec) {
+        if (auto connection = weak.lock())
+            connection->post([host, port, ec](client_connection& self, const stream_ptr& link) {
+                if (ec) return self.abandon(self.describe("the custom resolver failed for", ec));
+                self.resolve(link, endpoint_name{host, port});
+            });
+    };
+    if (!guarded(core_->log, "custom_resolver_",
+                 [&] { core_->options.custom_resolver_(peer_.host, peer_.port, answer); }))
+        abandon("the custom resolver threw");
+}
+
+void client_connection::resolve(const stream_ptr& link, const endpoint_name& where) {
+    if (abandoned_ || stage_ != stage::naming) return;
+    stage_ = stage::connecting;
+    auto resolver = std::make_shared<tcp::resolver>(link->executor());
+    resolver->async_resolve(
+        where.host, where.port,
+        [self = shared_from_this(), link, resolver](const asio::error_code& ec,
+                                                    const tcp::resolver::results_type& found) {
+            if (self->abandoned_) return;
+            if (ec) return self->abandon(self->describe("cannot resolve", ec));
+            self->connect(link, found);
+        });
+}
+
+void client_connection::connect(const stream_ptr& link, const tcp::resolver::results_type& where) {
+    asio::async_connect(
+        link->socket(), where,
+        [self = shared_from_this(), link](const asio::error_code& ec, const tcp::endpoint&) {
+            if (self->abandoned_) return;
+            if (ec) return self->abandon(self->describe("cannot connect to", ec));
+            self->handshake(link);
+        });
+}
+
+void client_connection::handshake(const stream_ptr& link) {
+    asio::error_code ignored;  // Without it the connection is slow, not wrong.
+    link->socket().set_option(tcp::no_delay(true), ignored);
+    if (!link->is_tls()) return ready(link);
+    link->set_verification(
+        core_->options.skip_verification_ ? asio::ssl::verify_none : asio::ssl::verify_peer,
+        [core = core_](bool chain_verified, asio::ssl::verify_context& certificate) {
+            bool accepted = false;
+            guarded(core->log, "verify_sn_", [&] {
+                accepted = accept_certificate(core->options, chain_verified, certificate);
+            });
+            return accepted;
+        });
+    link->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this(),
+                                                           link](const asio::error_code& ec) {
+        if (self->abandoned_) return;
+        if (ec) return self->abandon(self->describe("the TLS handshake failed with", ec));
+        self->ready(link);
+    });
+}
+
+void client_connection::ready(const stream_ptr& link) {
+    stage_ = stage::ready;
+    link->timer().cancel();
+    // Always reading, so that a peer that goes away is noticed at once.
+    read_header(link);
+    write_next(link);
+}
+
+void client_connection::write_next(const stream_ptr& link) {
+    if (abandoned_ || stage_ != stage::ready || writing_) return;
+    pending_ptr next;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        const size_t window = core_->options.streaming_mode_ ? max_pending : 1;
+        if (written_ == queue_.size() || written_ == window) return;
+        next = queue_[written_];
+    }
+    req_msg& req = next->request();
+    const asio_service_options& options = core_->options;
+    std::string metadata;
+    if (options.write_req_meta_ && !guarded(core_->log, "write_req_meta_", [&] {
+            metadata = options.write_req_meta_(asio_service_meta_cb_params(
+                req.get_type(), req.get_src(), req.get_dst(), req.get_term(),
+                req.get_last_log_term(), req.get_last_log_idx(), req.get_commit_idx(), &req));
+        }))
+        return abandon("write_req_meta_ threw");
+
+    ptr<buffer> frame;
+    const request_format format{options.replicate_log_timestamp_, options.crc_on_entire_message_,
+                                options.crc_on_payload_};
+    const verdict v = encode_request(req, metadata, format, frame);
+    if (!v.ok()) return abandon(v.reason);
+    ++written_;
+    writing_ = true;
+    link->async_write(asio::buffer(frame->data_begin(), frame->size()),
+                      [self = shared_from_this(), link, frame](const asio::error_code& ec, size_t) {
+                          if (self->abandoned_) return;
+                          if (ec) return self->abandon(self->describe("cannot write to", ec));
+                          self->writing_ = false;
+                          self->write_next(link);
+                      });
+}
+
+void client_connection::read_header(const stream_ptr& link) {
+    link->async_read(asio::buffer(header_bytes_), [self = shared_from_this(), link](
+                                                      const asio::error_code& ec, size_t) {
+        if (self->abandoned_) return;
+        if (ec) return self->abandon(self->describe("cannot read from", ec));
+        if (self->written_ == 0) return self->abandon("an answer came that nobody asked for");
+        const verdict v = parse_response_header(self->header_bytes_.data(), self->header_);
+        if (!v.ok()) return self->abandon(v.reason);
+        self->body_.start(self->header_.body_size);
+        self->read_body(link);
+    });
+}
+
+void client_connection::read_body(const stream_ptr& link) {
+    if (body_.complete()) return answered(link);
+    const frame_body::piece piece = body_.next_piece();
+    link->async_read(asio::buffer(piece.data, piece.size),
+                     [self = shared_from_this(), link](const asio::error_code& ec, size_t) {
+                         if (self->abandoned_) return;
+                         if (ec) return self->abandon(self->describe("cannot read from", ec));
+                         self->read_body(link);
+                     });
+}
+
+void client_connection::answered(const stream_ptr& link) {
+    decoded_response answer;
+    const verdict v = decode_response(header_, body_.data(), body_.size(), answer);
+    if (!v.ok()) return abandon(v.reason);
+    pending_ptr first;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        first = queue_.front();
+    }
+    if (!metadata_accepted(first->request(), answer))
+        return abandon("the metadata of an answer was refused");
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        queue_.pop_front();
+    }
+    --written_;
+    first->respond(answer.msg);
+    write_next(link);
+    if (!abandoned_) read_header(link);
+}
+
+bool client_connection::metadata_accepted(req_msg& req, const decoded_response& answer) const {
+    const asio_service_options& options = core_->options;
+    if (!options.read_resp_meta_) return true;
+    if (answer.metadata.empty() && !options.invoke_resp_cb_on_empty_meta_) return true;
+    bool accepted = false;
+    guarded(core_->log, "read_resp_meta_", [&] {
+        accepted = options.read_resp_meta_(
+            asio_service_meta_cb_params(req.get_type(), req.get_src(), req.get_dst(),
+                                        req.get_term(), req.get_last_log_term(),
+                                        req.get_last_log_idx(), req.get_commit_idx(), &req,
+                                        answer.msg.get()),
+            answer.metadata);
+    });
+    return accepted;
+}
+
+void client_connection::abandon(const std::string& reason) {
+    if (abandoned_.exchange(true)) return;
+    stream_ptr link;
+    std::deque<pending_ptr> unanswered;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        link.swap(link_);
+        unanswered.swap(queue_);
+    }
+    link->close();
+    const std::string text = peer_.host + ":" + peer_.port + ": " + reason;
+    TRANSPORT_LOG(
+        core_->log, info,
+        "connection to " + text + "; pending requests: " + std::to_string(unanswered.size()));
+    // Oldest first, and each is let go of before the next one hears of it.
+    for (; !unanswered.empty(); unanswered.pop_front()) unanswered.front()->fail(text);
+}
+
+std::string client_connection::describe(const char* what, const asio::error_code& ec) const {
+    return std::string(what) + " the peer: " + ec.message();
+}
+
+}  // namespace transport
+}  // namespace nuraft

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "transport/endpoint.hxx"
+#include "transport/frame_body.hxx"
+#include "transport/pending_request.hxx"
+#include "transport/response_codec.hxx"
+#include "transport/service_core.hxx"
+#include "transport/stream.hxx"
+
+namespace nuraft {
+namespace transport {
+
+/// The connecting side of one connection: dials on the first request, writes requests and pairs
+/// the answers with them by order. Whatever fails ends it for good, with all that is pending.
+class client_connection : public closable, public std::enable_shared_from_this<client_connection> {
+public:
+    /// Requests that may wait or be under way at once; more are refused.
+    static constexpr size_t max_pending = 4096;
+    /// How long resolving, connecting and the TLS handshake may take together.
+    static constexpr int dial_limit_ms = 5000;
+
+    static std::shared_ptr<client_connection> make(std::shared_ptr<service_core> core,
+                                                   const endpoint_name& peer);
+    ~client_connection() override;
+
+    /// Queues a request; any thread. `when_done` is called exactly once, later and from a worker
+    /// (inline only if the service is stopped). `timeout_ms` counts from now; 0 is no limit.
+    void send(const ptr<req_msg>& req, const rpc_handler& when_done, uint64_t timeout_ms);
+    /// True once a failure or `close` ended the connection.
+    bool is_abandoned() const { return abandoned_; }
+    void close() override;
+
+private:
+    using pending_ptr = std::shared_ptr<pending_request>;
+    using stream_ptr = std::shared_ptr<stream>;
+
+    client_connection(std::shared_ptr<service_core> core, const endpoint_name& peer);
+
+    // Steps of the connection's life. They run on its strand and belong to `link`.
+    void enqueued(const stream_ptr& link, const pending_ptr& request);
+    void dial(const stream_ptr& link);
+    void ask_resolver_hook();
+    void resolve(const stream_ptr& link, const endpoint_name& where);
+    void connect(const stream_ptr& link, const asio::ip::tcp::resolver::results_type& where);
+    void handshake(const stream_ptr& link);
+    void ready(const stream_ptr& link);
+    void write_next(const stream_ptr& link);
+    void read_header(const stream_ptr& link);
+    void read_body(const stream_ptr& link);
+    void answered(const stream_ptr& link);
+
+    bool metadata_accepted(req_msg& req, const decoded_response& answer) const;
+    void abandon(const std::string& reason);
+    std::string describe(const char* what, const asio::error_code& ec) const;
+
+    /// Runs `step(*this, link)` on the strand, later, unless the connection ended. Any thread.
+    template <typename F>
+    void post(F&& step);
+
+    const std::shared_ptr<service_core> core_;
+    const endpoint_name peer_;
+    std::atomic<bool> abandoned_{false};
+
+    std::mutex lock_;  // guards link_ and queue_
+    stream_ptr link_;  // null once abandoned
+    std::deque<pending_ptr> queue_;
+
+    // Strand only.
+    enum class stage { idle, naming, connecting, ready };
+    stage stage_ = stage::idle;
+    size_t written_ = 0;  // how many of queue_ were given to the socket
+    bool writing_ = false;
+    std::array<byte, response_header_size> header_bytes_;
+    response_header header_;
+    frame_body body_;
+};
+
+}  // namespace transport
+}  // namespace nuraft

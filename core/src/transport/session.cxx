@@ -1,0 +1,269 @@
+#include "transport/session.hxx"
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "transport/answer_once.hxx"
+#include "transport/byte_cursor.hxx"
+#include "transport/response_codec.hxx"
+
+namespace nuraft {
+namespace transport {
+
+using asio::ip::tcp;
+
+namespace {
+
+asio_service_meta_cb_params meta_params(req_msg& req, resp_msg* resp) {
+    return asio_service_meta_cb_params(req.get_type(), req.get_src(), req.get_dst(), req.get_term(),
+                                       req.get_last_log_term(), req.get_last_log_idx(),
+                                       req.get_commit_idx(), &req, resp);
+}
+
+ptr<buffer> copy_of(const byte* bytes, size_t size) {
+    ptr<buffer> copy = buffer::alloc(size);
+    byte_writer(copy->data_begin()).put_bytes(bytes, size);
+    return copy;
+}
+
+}  // namespace
+
+session::session(std::shared_ptr<service_core> core, std::shared_ptr<request_sink> sink,
+                 ptr<logger> log, std::function<void(uint64_t)> ended)
+    : core_(std::move(core)),
+      log_(std::move(log)),
+      ended_(std::move(ended)),
+      id_(core_->next_session_id()),
+      link_(std::make_shared<stream>(core_->context(), core_->tls.server.get())),
+      sink_(std::move(sink)),
+      peer_(id_) {}
+
+void session::start() {
+    post([](session& self, const stream_ptr& link) { self.open(link); });
+}
+
+void session::close(const std::string& reason) {
+    post([reason](session& self, const stream_ptr&) { self.finish(reason); });
+}
+
+template <typename F>
+void session::post(F&& step) {
+    std::lock_guard<std::mutex> guard(lock_);
+    if (!link_) return;
+    asio::post(link_->executor(), [self = shared_from_this(), link = link_,
+                                   step = std::forward<F>(step)] { step(*self, link); });
+}
+
+void session::open(const stream_ptr& link) {
+    if (over_) return;
+    asio::error_code ec;
+    const tcp::endpoint peer = link->socket().remote_endpoint(ec);
+    if (ec) return finish("it was gone before it was served: " + ec.message());
+    peer_.address = peer.address().to_string();
+    peer_.port = peer.port();
+    link->socket().set_option(tcp::no_delay(true), ec);
+    if (link->is_tls())
+        handshake(link);
+    else
+        read_on(link);
+}
+
+void session::handshake(const stream_ptr& link) {
+    link->timer().expires_after(std::chrono::milliseconds(handshake_limit_ms));
+    link->timer().async_wait([self = shared_from_this(), link](const asio::error_code& ec) {
+        if (!ec) self->finish("no TLS handshake in time");
+    });
+    link->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this(),
+                                                           link](const asio::error_code& ec) {
+        if (self->over_) return;
+        link->timer().cancel();
+        if (ec) return self->handshake_failed(link, "TLS handshake failed: " + ec.message());
+        self->read_on(link);
+    });
+}
+
+void session::handshake_failed(const stream_ptr& link, const std::string& reason) {
+    // The alert that tells the peer what is wrong shall reach it before the connection goes.
+    link->timer().expires_after(std::chrono::milliseconds(failed_handshake_linger_ms));
+    link->timer().async_wait([self = shared_from_this(), link, reason](const asio::error_code&) {
+        self->finish(reason);
+    });
+}
+
+void session::read_on(const stream_ptr& link) {
+    if (over_ || reading_ || !answers_.has_room()) return;
+    reading_ = true;
+    link->async_read(asio::buffer(header_bytes_),
+                     [self = shared_from_this(), link](const asio::error_code& ec, size_t) {
+                         if (self->over_) return;
+                         if (ec) return self->end_after_answers(link, ec.message());
+                         self->header_read(link);
+                     });
+}
+
+void session::header_read(const stream_ptr& link) {
+    body_.start(0);
+    const verdict v = parse_request_header(header_bytes_.data(), header_);
+    if (!v.ok()) return refuse_frame(link, v);
+    body_.start(header_.body_size);
+    read_body(link);
+}
+
+void session::read_body(const stream_ptr& link) {
+    if (body_.complete()) return body_read(link);
+    const frame_body::piece piece = body_.next_piece();
+    link->async_read(asio::buffer(piece.data, piece.size),
+                     [self = shared_from_this(), link](const asio::error_code& ec, size_t) {
+                         if (self->over_) return;
+                         if (ec) return self->end_after_answers(link, ec.message());
+                         self->read_body(link);
+                     });
+}
+
+void session::body_read(const stream_ptr& link) {
+    decoded_request request;
+    const verdict v = decode_request(header_, body_.data(), body_.size(), request);
+    if (!v.ok()) return refuse_frame(link, v);
+    if (!metadata_accepted(request))
+        return end_after_answers(link, "the metadata of a request was refused");
+    submit(request.msg);
+    reading_ = false;
+    read_on(link);
+}
+
+bool session::metadata_accepted(const decoded_request& request) const {
+    const asio_service_options& options = core_->options;
+    if (!options.read_req_meta_) return true;
+    if (request.metadata.empty() && !options.invoke_req_cb_on_empty_meta_) return true;
+    bool accepted = false;
+    guarded(log_, "read_req_meta_", [&] {
+        accepted = options.read_req_meta_(meta_params(*request.msg, nullptr), request.metadata);
+    });
+    return accepted;
+}
+
+void session::submit(const ptr<req_msg>& req) {
+    const uint64_t number = answers_.add(req, header_.body_size);
+    announce(*req);
+    auto done = answer_once([weak = weak_from_this(), number](ptr<resp_msg> resp) {
+        if (std::shared_ptr<session> self = weak.lock())
+            self->post([number, resp](session& s, const stream_ptr& link) {
+                s.answer(link, number, resp);
+            });
+    });
+    guarded(log_, "request handling", [&] { sink_->handle(req, std::move(done)); });
+}
+
+void session::announce(const req_msg& req) {
+    peer_.srvId = req.get_src();
+    if (!opened_) fire(cb_func::ConnectionOpened);
+    opened_ = true;
+    if (leader_.begins_session(req.get_type(), req.get_src(), sink_->leader_id())) {
+        peer_.isLeader = true;
+        fire(cb_func::NewSessionFromLeader);
+    }
+    peer_.isLeader = leader_.speaks_as_leader();
+}
+
+void session::fire(cb_func::Type event) {
+    cb_func::ConnectionArgs args = peer_;
+    guarded(log_, "a session event", [&] { sink_->on_session(event, args); });
+}
+
+void session::answer(const stream_ptr& link, uint64_t number, const ptr<resp_msg>& resp) {
+    if (over_) return;
+    ptr<buffer> frame;
+    const verdict v = resp ? encode_answer(answers_.request(number), *resp, frame) : verdict();
+    if (frame)
+        answers_.set_answer(number, std::move(frame));
+    else
+        answers_.set_end(number, resp ? v.reason : "a request is not to be answered");
+    flush(link);
+}
+
+verdict session::encode_answer(req_msg& req, resp_msg& resp, ptr<buffer>& frame) const {
+    const asio_service_options& options = core_->options;
+    std::string metadata;
+    if (options.write_resp_meta_ && !guarded(log_, "write_resp_meta_", [&] {
+            metadata = options.write_resp_meta_(meta_params(req, &resp));
+        }))
+        return {fault::metadata, "write_resp_meta_ threw"};
+    return encode_response(resp, req.get_type(), metadata, frame);
+}
+
+void session::flush(const stream_ptr& link) {
+    if (over_ || writing_) return;
+    std::vector<ptr<buffer>> frames = answers_.take_ready();
+    if (frames.empty()) {
+        if (const std::string* reason = answers_.end_reason()) finish(std::string(*reason));
+        return;
+    }
+    std::vector<asio::const_buffer> bytes;
+    for (const ptr<buffer>& frame : frames) bytes.emplace_back(frame->data_begin(), frame->size());
+    writing_ = true;
+    link->async_write(bytes, [self = shared_from_this(), link, frames = std::move(frames)](
+                                 const asio::error_code& ec, size_t) {
+        if (self->over_) return;
+        if (ec) return self->finish("cannot answer: " + ec.message());
+        self->writing_ = false;
+        self->flush(link);
+    });
+    read_on(link);
+}
+
+void session::refuse_frame(const stream_ptr& link, const verdict& v) {
+    bool with_header = false;
+    bool with_body = false;
+    switch (v.what) {
+        case fault::header_crc:
+        case fault::marker:
+        case fault::type:
+        case fault::body_size:
+            with_header = true;
+            break;
+        case fault::message_crc:
+        case fault::entry_header:
+        case fault::entry_length:
+        case fault::entry_crc:
+            with_header = with_body = true;
+            break;
+        default:
+            break;
+    }
+    const auto& handler = core_->options.corrupted_msg_handler_;
+    if (handler && with_header)
+        guarded(log_, "corrupted_msg_handler_", [&] {
+            handler(copy_of(header_bytes_.data(), header_bytes_.size()),
+                    with_body ? copy_of(body_.data(), body_.size()) : nullptr);
+        });
+    TRANSPORT_LOG(
+        log_, warning,
+        "bad request from " + peer_.address + ":" + std::to_string(peer_.port) + ": " + v.reason);
+    end_after_answers(link, v.reason);
+}
+
+void session::end_after_answers(const stream_ptr& link, const std::string& reason) {
+    answers_.end_after_all(reason);
+    flush(link);
+}
+
+void session::finish(const std::string& reason) {
+    if (over_) return;
+    over_ = true;
+    stream_ptr link;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        link.swap(link_);
+    }
+    link->close();
+    TRANSPORT_LOG(log_, info,
+                  "session " + std::to_string(id_) + " with " + peer_.address + ":" +
+                      std::to_string(peer_.port) + " ended: " + reason);
+    fire(cb_func::ConnectionClosed);
+    sink_.reset();
+    ended_(id_);
+}
+
+}  // namespace transport
+}  // namespace nuraft

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "transport/answer_queue.hxx"
+#include "transport/frame_body.hxx"
+#include "transport/leader_watch.hxx"
+#include "transport/request_codec.hxx"
+#include "transport/request_sink.hxx"
+#include "transport/service_core.hxx"
+#include "transport/stream.hxx"
+
+namespace nuraft {
+namespace transport {
+
+/// The accepting side of one connection: reads requests, hands them to the sink and writes the
+/// answers in the order of the requests. A frame that lies, a request without an answer or a lost
+/// connection end this session and nothing else.
+class session : public std::enable_shared_from_this<session> {
+public:
+    /// How long a TLS handshake may take, and how long a failed one keeps the connection.
+    static constexpr int handshake_limit_ms = 10000;
+    static constexpr int failed_handshake_linger_ms = 500;
+
+    /// `ended` is called once, from a worker, when the session is over.
+    session(std::shared_ptr<service_core> core, std::shared_ptr<request_sink> sink, ptr<logger> log,
+            std::function<void(uint64_t)> ended);
+
+    uint64_t id() const { return id_; }
+    /// What the listener accepts into, before `start`.
+    asio::ip::tcp::socket& socket() { return link_->socket(); }
+    /// Begins to serve an accepted connection.
+    void start();
+    /// Ends it: any thread, any number of times, does not wait.
+    void close(const std::string& reason);
+
+private:
+    using stream_ptr = std::shared_ptr<stream>;
+
+    // Steps of the session's life. They run on its strand and belong to `link`.
+    void open(const stream_ptr& link);
+    void handshake(const stream_ptr& link);
+    void handshake_failed(const stream_ptr& link, const std::string& reason);
+    void read_on(const stream_ptr& link);
+    void header_read(const stream_ptr& link);
+    void read_body(const stream_ptr& link);
+    void body_read(const stream_ptr& link);
+    void submit(const ptr<req_msg>& req);
+    void answer(const stream_ptr& link, uint64_t number, const ptr<resp_msg>& resp);
+    void flush(const stream_ptr& link);
+    void refuse_frame(const stream_ptr& link, const verdict& v);
+    void end_after_answers(const stream_ptr& link, const std::string& reason);
+    void finish(const std::string& reason);
+
+    bool metadata_accepted(const decoded_request& request) const;
+    verdict encode_answer(req_msg& req, resp_msg& resp, ptr<buffer>& frame) const;
+    void announce(const req_msg& req);
+    void fire(cb_func::Type event);
+
+    /// Runs `step(*this, link)` on the strand, later, unless the session ended. Any thread.
+    template <typename F>
+    void post(F&& step);
+
+    const std::shared_ptr<service_core> core_;
+    const ptr<logger> log_;
+    const std::function<void(uint64_t)> ended_;
+    const uint64_t id_;
+
+    std::mutex lock_;  // guards link_ against ending while others post to it
+    stream_ptr link_;  // null once ended
+
+    // Strand only.
+    std::shared_ptr<request_sink> sink_;  // null once ended
+    cb_func::ConnectionArgs peer_;
+    leader_watch leader_;
+    bool opened_ = false;  // the first request came
+    bool over_ = false;
+    bool reading_ = false;
+    bool writing_ = false;
+    answer_queue answers_;
+    std::array<byte, request_header_size> header_bytes_;
+    request_header header_;
+    frame_body body_;
+};
+
+}  // namespace transport
+}  // namespace nuraft
