@@ -1,0 +1,260 @@
+#include "cluster.hxx"
+
+#include "faults.hxx"
+
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+
+namespace sim {
+
+using namespace nuraft;
+
+namespace {
+
+constexpr int32_t most_attempts = 4;
+constexpr size_t trace_kept = 60;
+
+}  // namespace
+
+cluster::cluster(const options& o)
+    : options_(o), dice_(o.seed), network_(*this), checker_(*this) {
+    network_.set_loss(o.loss);
+    auto config = cs_new<cluster_config>();
+    for (int32_t id = 1; id <= o.initial_servers; ++id) {
+        auto member = cs_new<srv_config>(id, endpoint(id));
+        if (o.priorities) member->set_priority(static_cast<int32>(dice_.between(1, 100)));
+        config->get_servers().push_back(member);
+    }
+    for (int32_t id = 1; id <= o.initial_servers; ++id) {
+        servers_[id] = std::make_unique<sim_server>(*this, id, config, false);
+    }
+}
+
+cluster::~cluster() = default;
+
+std::string cluster::endpoint(int32_t id) { return "sim:" + std::to_string(id); }
+
+sim_server& cluster::add_outsider() {
+    const int32_t id = servers_.rbegin()->first + 1;
+    auto config = cs_new<cluster_config>();
+    config->get_servers().push_back(cs_new<srv_config>(id, endpoint(id)));
+    servers_[id] = std::make_unique<sim_server>(*this, id, config, true);
+    servers_[id]->boot();
+    return *servers_[id];
+}
+
+sim_server* cluster::leader() {
+    sim_server* found = nullptr;
+    for (auto& [id, s] : servers_) {
+        if (!s->running() || s->outsider() || s->node().role() != srv_role::leader) continue;
+        if (!found || s->node().term() > found->node().term()) found = s.get();
+    }
+    return found;
+}
+
+void cluster::trace(const std::string& line) {
+    char time[32];
+    std::snprintf(time, sizeof time, "%10.3f ms ", static_cast<double>(events_.now()) / ms);
+    if (trace_to_stdout_) std::printf("%s%s\n", time, line.c_str());
+    last_trace_.push_back(time + line);
+    if (last_trace_.size() > trace_kept) last_trace_.pop_front();
+}
+
+void cluster::retry(const std::shared_ptr<operation>& op) {
+    if (op->acknowledged || op->attempts >= most_attempts) return;
+    events_.after(dice_.between(1, 300) * ms, [this, op] {
+        if (sim_server* s = leader()) s->propose(op);
+    });
+}
+
+void cluster::schedule_client() {
+    events_.after(dice_.between(0, 2 * options_.propose_every), [this] {
+        if (!chaos_) return;
+        auto op = std::make_shared<operation>();
+        op->number = ++next_operation_;
+        const uint64_t entries = dice_.chance(8000) ? 1 : 1 + dice_.below(5);
+        for (uint64_t i = 0; i < entries; ++i) {
+            op->payloads.push_back(std::to_string(op->number) + "." + std::to_string(i));
+            ptr<buffer> bytes = buffer::alloc(op->payloads.back().size());
+            bytes->put_raw(reinterpret_cast<const byte*>(op->payloads.back().data()),
+                           op->payloads.back().size());
+            op->hashes.push_back(content_hash(log_entry(0, bytes)));
+        }
+        sim_server* s = leader();
+        if (dice_.chance(500)) s = servers_.begin()->second.get();
+        if (s && s->running()) s->propose(op);
+        schedule_client();
+    });
+}
+
+void cluster::schedule_fault() {
+    events_.after(dice_.between(20, 600) * ms, [this] {
+        if (!chaos_) return;
+        inject_fault(*this);
+        schedule_fault();
+    });
+}
+
+void cluster::run_until(time_us end) {
+    while (events_.run_one(end)) {
+    }
+}
+
+void cluster::run() {
+    for (auto& [id, s] : servers_) s->boot();
+    schedule_client();
+    schedule_fault();
+    run_until(options_.chaos);
+    stop_faults();
+    const time_us deadline = events_.now() + options_.patience;
+    await_agreement(deadline);
+    commit_one_more(deadline);
+    totals_.events = events_.fired();
+}
+
+void cluster::stop_faults() {
+    chaos_ = false;
+    if (tracing()) trace("faults stop");
+    network_.heal();
+    network_.set_loss(0);
+    for (auto& [id, s] : servers_) {
+        s->set_disk_slowness(1);
+        if (!s->running()) s->boot();
+    }
+}
+
+bool cluster::agreed(std::string* why) const {
+    std::ostringstream reason;
+    const sim_server* leader = nullptr;
+    for (const auto& [id, s] : servers_) {
+        if (!s->running()) {
+            *why = "server " + std::to_string(id) + " does not run";
+            return false;
+        }
+        if (s->outsider() || s->node().role() != srv_role::leader) continue;
+        if (leader) {
+            *why = "two servers lead";
+            return false;
+        }
+        leader = s.get();
+    }
+    if (!leader) {
+        *why = "no server leads";
+        return false;
+    }
+    const protocol::raft& l = leader->node();
+    if (l.config_in_progress() || l.commit_index() != l.last_log_index()) {
+        *why = "the leader has uncommitted entries: " + l.describe();
+        return false;
+    }
+    for (const ptr<srv_config>& member : l.config()->get_servers()) {
+        const sim_server& s = *servers_.at(member->get_id());
+        const protocol::raft& r = s.node();
+        if (r.commit_index() != l.commit_index() || s.machine().index != l.commit_index() ||
+            s.machine().hash != leader->machine().hash ||
+            r.config()->get_log_idx() != l.config()->get_log_idx()) {
+            *why = "member " + std::to_string(s.id()) + " is behind: " + r.describe() +
+                   ", applied " + std::to_string(s.machine().index) + "; the leader: " +
+                   l.describe();
+            return false;
+        }
+    }
+    return true;
+}
+
+void cluster::await_agreement(time_us deadline) {
+    std::string why;
+    while (!agreed(&why)) {
+        if (events_.now() >= deadline) fail("no agreement after the faults: ", why);
+        run_until(events_.now() + 50 * ms);
+    }
+}
+
+void cluster::commit_one_more(time_us deadline) {
+    // It must be of use again: a new entry commits everywhere, soon.
+    const uint64_t before = totals_.acknowledged;
+    auto op = std::make_shared<operation>();
+    op->number = ++next_operation_;
+    op->payloads.push_back("last");
+    ptr<buffer> bytes = buffer::alloc(4);
+    bytes->put_raw(reinterpret_cast<const byte*>("last"), 4);
+    op->hashes.push_back(content_hash(log_entry(0, bytes)));
+    while (!op->acknowledged) {
+        if (events_.now() >= deadline) fail("a proposal does not commit after the faults");
+        op->attempts = 0;
+        if (sim_server* s = leader()) s->propose(op);
+        run_until(events_.now() + 3000 * ms);
+    }
+    if (totals_.acknowledged == before) fail("an acknowledgement was not counted");
+    await_agreement(deadline);
+    for (auto& [id, s] : servers_) {
+        for (auto& [other, t] : servers_) {
+            const network::connection* c = network_.open_connection(id, other);
+            if (c && !c->broken && !c->mute && c->unanswered.size() > 100) {
+                fail("server ", id, " has ", c->unanswered.size(), " requests to ", other,
+                     " unanswered");
+            }
+        }
+    }
+}
+
+std::string run_seed(uint64_t seed, const std::string& without, totals& sum) {
+    const options o = options::draw(seed, without);
+    {
+        cluster world(o);
+        try {
+            world.run();
+            sum.add(world.count());
+            return std::string();
+        } catch (const violation&) {
+        }
+    }
+    // The same again, this time with a trace: a run is a function of its seed.
+    cluster again(o);
+    again.keep_trace();
+    std::ostringstream text;
+    try {
+        again.run();
+        text << "seed " << seed << ": the violation did not happen again: not deterministic\n";
+    } catch (const violation& v) {
+        for (const std::string& line : again.last_trace()) text << line << "\n";
+        text << "seed " << seed << " after " << again.events().fired() << " events at "
+             << again.events().now() / ms << " ms: " << v.what() << "\n";
+    }
+    text << "  " << o.describe() << "\n  replay: SIM_SEED=" << seed
+         << (without.empty() ? "" : " SIM_WITHOUT=" + without) << " SIM_TRACE=1 ./sim_tests\n";
+    return text.str();
+}
+
+void totals::add(const totals& o) {
+    events += o.events;
+    elections += o.elections;
+    commits += o.commits;
+    snapshots_created += o.snapshots_created;
+    snapshots_installed += o.snapshots_installed;
+    config_changes += o.config_changes;
+    servers_added += o.servers_added;
+    servers_removed += o.servers_removed;
+    crashes += o.crashes;
+    torn_crashes += o.torn_crashes;
+    truncations += o.truncations;
+    handovers += o.handovers;
+    streamed += o.streamed;
+    packs += o.packs;
+    acknowledged += o.acknowledged;
+}
+
+std::string totals::describe() const {
+    std::ostringstream s;
+    s << events << " events, " << elections << " elections, " << commits << " commits, "
+      << acknowledged << " acknowledged, " << snapshots_created << " snapshots created, "
+      << snapshots_installed << " installed, " << packs << " packs, " << config_changes
+      << " config changes, " << servers_added << " joined, " << servers_removed << " removed, "
+      << crashes << " crashes (" << torn_crashes << " with writes under way), " << truncations
+      << " conflicts cut off, " << handovers << " hand-overs by rule, " << streamed
+      << " streamed requests";
+    return s.str();
+}
+
+}  // namespace sim
