@@ -1,0 +1,32 @@
+# Commands for people. What is longer than a line or two is in scripts/.
+
+.PHONY: setup build demo tour test check fix bench clean
+
+setup:     ## install what is missing on a Debian machine, for building and testing
+	@scripts/setup.sh build test
+
+build:     ## build the program: target/release/raft3d
+	@scripts/setup.sh build
+	cargo build --release
+
+demo: build    ## run three nodes on this machine until Ctrl-C; ARGS="--dir DIR ..." is passed on
+	target/release/raft3d demo $(ARGS)
+
+tour: build    ## watch a cluster lose its leader, and nothing else
+	target/release/raft3d demo --tour $(ARGS)
+
+test: setup    ## run everything that must hold
+	scripts/test.sh
+
+check: setup   ## formats, warnings and docs only; changes nothing
+	scripts/check.sh
+
+fix:       ## format all code
+	cargo fmt
+	scripts/cpp-files.sh | xargs clang-format -i
+
+bench: setup   ## measure, and save the results under target/
+	cargo bench
+
+clean:
+	rm -rf build target

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing for building ("build") and for testing ("test").
+set -euo pipefail
+
+declare -A packages=(
+    [build]="cmake g++ make libasio-dev libssl-dev"
+    [test]="libgtest-dev clang-format"
+)
+
+missing=()
+for purpose in "$@"; do
+    for package in ${packages[$purpose]}; do
+        state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+        [[ $state == installed ]] || missing+=("$package")
+    done
+done
+
+if ((${#missing[@]} > 0)); then
+    echo "Installing ${missing[*]}"
+    as_root=()
+    if [[ $(id -u) != 0 ]]; then
+        command -v sudo >/dev/null || {
+            echo "Neither root nor sudo: have these packages installed first: ${missing[*]}" >&2
+            exit 1
+        }
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "There is no cargo: install Rust 1.90 or later, for instance with rustup," >&2
+    echo "and open a new shell so that cargo is on the PATH." >&2
+    exit 1
+fi

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Everything that must hold: the checks, the core's tests in three builds, then the package's tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+announce() {
+    printf '\n=== %s (%d s so far)\n' "$1" "$SECONDS"
+}
+
+# The core's tests, built in build/core-$1 with the sanitizers $2.
+test_core() {
+    announce "core, $1"
+    local build="build/core-$1"
+    cmake -S core -B "$build" -DRAFT3D_BUILD_TESTS=ON -DRAFT3D_SANITIZE="$2" \
+        -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-g1 -O1" >"$build.log" 2>&1 ||
+        { cat "$build.log"; exit 1; }
+    cmake --build "$build" --parallel "$(nproc)" -- --no-print-directory
+    ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)"
+}
+
+announce "checks"
+scripts/check.sh
+
+mkdir -p build
+test_core plain ""
+test_core address address,undefined
+test_core thread thread
+
+announce "package"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked
+else
+    cargo test --locked --no-fail-fast
+fi
