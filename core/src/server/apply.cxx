@@ -1,0 +1,122 @@
+#include "error_code.hxx"
+#include "server/impl.hxx"
+
+// The commit thread: committed entries to the state machine, results to the clients.
+
+namespace nuraft {
+
+void raft_server::impl::commit_loop() {
+    while (!gate_.stopped()) {
+        while (std::optional<uint64_t> index = gate_.begin()) {
+            std::string error;
+            try {
+                apply_one(*index);
+            } catch (const std::exception& e) {
+                error = e.what();
+            } catch (...) {
+                error = "not a std::exception";
+            }
+            gate_.end();
+            if (!error.empty()) {
+                return fail(raft_err::N20_background_commit_err,
+                            "applying entry " + std::to_string(*index) + " threw: " + error);
+            }
+        }
+        after_applying();
+        gate_.wait();
+    }
+}
+
+void raft_server::impl::apply_one(uint64_t index) {
+    ptr<log_entry> entry = store_->entry_at(index);
+    if (!entry || entry->get_term() == 0) {
+        return fail(raft_err::N19_bad_log_idx_for_term,
+                    "committed entry " + std::to_string(index) +
+                        (entry ? " has term 0" : " is missing from the log store"));
+    }
+    switch (entry->get_val_type()) {
+        case log_val_type::app_log:
+            apply_command(index, *entry);
+            break;
+        case log_val_type::conf:
+            apply_config(index, *entry);
+            break;
+        default:
+            gate_.set_applied(index);
+            break;
+    }
+    snapshot_after(index);
+    uint64_t visible = index;
+    event(cb_func::StateMachineExecution, -1, &visible);
+    watchers_.complete(index);
+}
+
+void raft_server::impl::apply_command(uint64_t index, log_entry& entry) {
+    ptr<buffer> data = entry.get_buf_ptr();
+    if (!data) data = buffer::alloc(0);
+    data->pos(0);
+    ptr<buffer> value = state_machine_->commit_ext(state_machine::ext_op_params(index, data));
+    for (const ptr<client_batch>& batch : batches_.take_applied(index)) {
+        // An entry of the same index but another term is another leader's.
+        const bool ours = batch->term == entry.get_term();
+        batch->finish(ours ? value : nullptr,
+                      ours ? cmd_result_code::OK : cmd_result_code::CANCELLED);
+    }
+    gate_.set_applied(index);
+}
+
+void raft_server::impl::apply_config(uint64_t index, log_entry& entry) {
+    // The protocol has saved and activated it already; this is the program's share.
+    ptr<cluster_config> config = cluster_config::deserialize(entry.get_buf());
+    uint64_t visible = index;
+    event(cb_func::NewConfig, -1, &visible);
+    state_machine_->commit_config(index, config);
+    for (const ptr<client_batch>& batch : batches_.take_applied(index)) {
+        batch->finish(nullptr, cmd_result_code::CANCELLED);
+    }
+    gate_.set_applied(index);
+}
+
+void raft_server::impl::after_applying() {
+    if (snapshot_wanted_.exchange(false)) begin_snapshot(gate_.applied());
+
+    const server_status s = view();
+    const ptr<raft_params> p = ctx_->get_params();
+    if (s.role == srv_role::leader) {
+        fresh_ = true;
+        return;
+    }
+    if (s.leader_commit_index == 0) return;  // No leader was heard yet.
+    const uint64_t applied = gate_.applied();
+    const uint64_t fresh_gap = static_cast<uint64_t>(std::max(0, p->fresh_log_gap_));
+    const uint64_t stale_gap = static_cast<uint64_t>(std::max(0, p->stale_log_gap_));
+    if (!fresh_ && s.leader_commit_index < applied + fresh_gap) {
+        fresh_ = true;
+        event(cb_func::BecomeFresh);
+    } else if (fresh_ && s.leader_commit_index > applied + stale_gap) {
+        fresh_ = false;
+        event(cb_func::BecomeStale);
+    }
+}
+
+void raft_server::impl::reset_applied(uint64_t to) {
+    if (!gate_.hold()) return;
+    gate_.jump(to);
+    gate_.release();
+}
+
+void raft_server::impl::pause_applying(uint64_t timeout_ms) {
+    gate_.pause();
+    if (timeout_ms > 0 && !on_commit_thread()) gate_.wait_idle(timeout_ms, false);
+}
+
+bool raft_server::impl::wait_applying_idle(uint64_t timeout_ms) {
+    // The commit thread itself is what would have to be waited for.
+    return !on_commit_thread() && gate_.wait_idle(timeout_ms, true);
+}
+
+ptr<cmd_result<bool>> raft_server::impl::watch(uint64_t index) {
+    return watchers_.add(index, [this] { return gate_.applied(); });
+}
+
+}  // namespace nuraft

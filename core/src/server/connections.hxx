@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "protocol/effects.hxx"
+#include "rpc_cli.hxx"
+#include "rpc_cli_factory.hxx"
+
+namespace nuraft {
+
+/// One RPC client for each other server, dialled at the first send. Which connection is worth
+/// replacing, and when, is decided by the protocol.
+///
+/// Not thread-safe: belongs to whoever drains the queue.
+class connections {
+public:
+    explicit connections(ptr<rpc_client_factory> factory) : factory_(std::move(factory)) {}
+
+    void change(const protocol::connection_change& to);
+    /// The client for `peer`; null if there is none to be had. `endpoint` is used for a peer that
+    /// no change has named yet.
+    ptr<rpc_client> client(int32_t peer, const std::string& endpoint);
+    /// Drops all clients and lets go of the factory.
+    void close();
+
+private:
+    struct link {
+        std::string endpoint;
+        ptr<rpc_client> client;  ///< Null until the next send.
+    };
+
+    ptr<rpc_client_factory> factory_;
+    std::map<int32_t, link> links_;
+};
+
+}  // namespace nuraft

@@ -1,0 +1,153 @@
+#include "error_code.hxx"
+#include "server/impl.hxx"
+
+// The way into the protocol: lock, step, queue the effects, unlock, drain.
+
+namespace nuraft {
+
+using namespace protocol;
+
+namespace {
+
+bool nothing_in(const effects& fx) {
+    return !fx.save && !fx.save_config && fx.notices.empty() && !fx.applied_reset && !fx.write &&
+           fx.timers.empty() && fx.connections.empty() && fx.send.empty() && fx.replies.empty() &&
+           fx.reads.empty() && fx.saves.empty() && !fx.pack && fx.freed_transfers.empty() &&
+           !fx.commit;
+}
+
+}  // namespace
+
+time_ms raft_server::impl::now() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                 epoch_)
+        .count();
+}
+
+void raft_server::impl::enter(const input& in) {
+    {
+        std::lock_guard<std::recursive_mutex> guard(lock_);
+        if (stopping_) return;
+        step_and_queue(in);
+    }
+    drain();
+}
+
+void raft_server::impl::enter_task(std::function<void()> task) {
+    {
+        std::lock_guard<std::recursive_mutex> guard(lock_);
+        if (stopping_) return;
+        job j;
+        j.task = std::move(task);
+        queue_.push_back(std::move(j));
+    }
+    drain();
+}
+
+std::optional<answer> raft_server::impl::ask(input in, uint64_t number) {
+    std::optional<answer> found;
+    {
+        std::lock_guard<std::recursive_mutex> guard(lock_);
+        if (stopping_ || asking_) return std::nullopt;
+        effects fx = step(in);
+        for (const answer& a : fx.answers) {
+            if (a.number == number) found = a;
+        }
+        queue(std::move(fx));
+    }
+    drain();
+    return found;
+}
+
+uint64_t raft_server::impl::take_number() {
+    std::lock_guard<std::recursive_mutex> guard(lock_);
+    return next_number_++;
+}
+
+void raft_server::impl::step_and_queue(const input& in) {
+    if (asking_) {
+        // `adjust_commit_index` came back into the server. Its answer must be the next input.
+        postponed_.push_back(in);
+        return;
+    }
+    queue(step(in));
+    while (!postponed_.empty()) {
+        std::vector<input> later;
+        later.swap(postponed_);
+        for (const input& i : later) queue(step(i));
+    }
+}
+
+effects raft_server::impl::step(const input& in) {
+    effects fx;
+    raft_->step(now(), in, fx);
+    while (fx.question) {
+        const commit_question question = std::move(*fx.question);
+        fx.question.reset();
+        raft_->step(now(), inputs::commit_answer{adjusted(question)}, fx);
+    }
+    publish();
+    std::string error = log_reader_.take_error();
+    if (!error.empty()) {
+        job j;
+        j.task = [this, error] { fail(raft_err::error, "reading the log store threw: " + error); };
+        queue_.push_back(std::move(j));
+    }
+    return fx;
+}
+
+uint64_t raft_server::impl::adjusted(const commit_question& question) {
+    state_machine::adjust_commit_index_params params;
+    params.current_commit_index_ = question.current;
+    params.expected_commit_index_ = question.expected;
+    params.peer_index_map_ = question.indexes;
+    asking_ = true;
+    uint64_t index = question.current;  // An exception commits nothing.
+    try {
+        index = state_machine_->adjust_commit_index(params);
+    } catch (const std::exception& e) {
+        SERVER_LOG(log_, log_error, "adjust_commit_index threw: %s", e.what());
+    }
+    asking_ = false;
+    if (index > question.expected) {
+        SERVER_LOG(log_, log_error,
+                   "adjust_commit_index returned %lu, above the %lu that a quorum holds; ignored",
+                   index, question.expected);
+        index = question.expected;
+    }
+    return index;
+}
+
+void raft_server::impl::publish() {
+    server_status now_known;
+    now_known.role = raft_->role();
+    now_known.term = raft_->term();
+    now_known.leader = raft_->leader();
+    now_known.leader_alive = raft_->leader_alive();
+    now_known.initialized = raft_->initialized();
+    now_known.catching_up = raft_->state().catching_up;
+    now_known.receiving_snapshot = raft_->state().receiving_snapshot;
+    now_known.commit_index = raft_->commit_index();
+    now_known.leader_commit_index = raft_->leader_commit_index();
+    now_known.last_log_index = raft_->last_log_index();
+    now_known.index_at_becoming_leader = raft_->index_at_becoming_leader();
+    const ptr<snapshot> last = raft_->last_snapshot();
+    now_known.snapshot_index = last ? last->get_last_log_idx() : 0;
+    now_known.config = raft_->config();
+
+    std::lock_guard<std::mutex> guard(status_lock_);
+    // The commit thread tells the program whether this follower is fresh.
+    if (now_known.leader_commit_index != status_.leader_commit_index) gate_.poke();
+    status_ = std::move(now_known);
+}
+
+void raft_server::impl::queue(effects fx) {
+    // Answers are consumed by whoever asked, at once.
+    fx.answers.clear();
+    if (nothing_in(fx)) return;
+    job j;
+    j.fx = std::move(fx);
+    queue_.push_back(std::move(j));
+}
+
+}  // namespace nuraft
