@@ -21,13 +21,14 @@ void raft::forget_sends(peer_progress& p) {
         s = s->second.peer == p.id ? sent_.erase(s) : std::next(s);
     }
     p.busy = false;
+    p.unanswered = 0;
     p.bytes_in_flight = 0;
 }
 
 bool raft::ready_to_send(peer_progress& p) {
     const int64_t too_silent =
         int64_t{settings_.params.heart_beat_interval_} * settings_.limits.reconnect;
-    const bool silent = p.id != leaving_ && now_ - p.last_activity > too_silent && p.busy;
+    const bool silent = p.id != leaving_ && p.unanswered > 0 && now_ - p.last_activity > too_silent;
     const bool asked = p.redial_at >= 0 && now_ >= p.redial_at;
     return p.broken || silent || asked ? reconnect(p) : true;
 }
@@ -57,6 +58,7 @@ std::optional<sent_request> raft::take_sent(uint64_t number) {
     sent_request was = found->second;
     sent_.erase(found);
     if (peer_progress* p = find_target(was.peer)) {
+        --p->unanswered;
         if (was.ordinary) {
             p->busy = false;
         } else {

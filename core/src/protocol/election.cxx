@@ -36,6 +36,7 @@ void raft::arm_election_timer(bool allow) {
         if (!allow) return;
         state_.election_timer_allowed = true;
         save_state();
+        match_peers_to_config();  // It may have shut its connections when it fell silent (B42).
     }
     const raft_params& p = settings_.params;
     int32_t delay = uniform(p.election_timeout_lower_bound_, p.election_timeout_upper_bound_);

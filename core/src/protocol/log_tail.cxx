@@ -50,6 +50,7 @@ ptr<std::vector<ptr<log_entry>>> log_tail::entries(uint64_t first, uint64_t end,
 }
 
 uint64_t log_tail::write(uint64_t first, const std::vector<ptr<log_entry>>& entries) {
+    const bool cuts = first <= last_index();
     if (pending_.empty() || first < tail_first_) {
         tail_first_ = first;
         tail_.clear();
@@ -58,6 +59,7 @@ uint64_t log_tail::write(uint64_t first, const std::vector<ptr<log_entry>>& entr
     }
     tail_.insert(tail_.end(), entries.begin(), entries.end());
     const uint64_t number = next_number_++;
+    if (cuts) newest_cut_ = number;
     pending_.push_back({number, first, first + entries.size()});
     return number;
 }
@@ -77,10 +79,8 @@ void log_tail::stored(uint64_t number) {
 }
 
 uint64_t log_tail::durable(uint64_t index, uint64_t seen) const {
-    for (const pending_write& w : pending_) {
-        if (w.number > seen) index = std::min(index, w.first - 1);
-    }
-    return std::min(index, last_index());
+    // A report from before the log was cut may speak of entries that are gone; the next one tells.
+    return seen < newest_cut_ ? 0 : std::min(index, last_index());
 }
 
 void log_tail::reset() {

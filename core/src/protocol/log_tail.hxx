@@ -29,8 +29,8 @@ public:
     uint64_t write(uint64_t first, const std::vector<ptr<log_entry>>& entries);
     /// The store holds write `number` and all before it.
     void stored(uint64_t number);
-    /// A durability report from a store that has seen writes up to `seen`, cut to what is still
-    /// true of the log as it is now.
+    /// What a durability report from a store that has seen writes up to `seen` still says of the
+    /// log as it is now; 0: nothing. Reports may come late.
     uint64_t durable(uint64_t index, uint64_t seen) const;
     /// The store was emptied up to `last` (a snapshot was installed), pending writes included.
     void reset();
@@ -47,6 +47,7 @@ private:
     uint64_t tail_first_ = 0;  ///< Index of tail_.front(); meaningless while pending_ is empty.
     std::deque<ptr<log_entry>> tail_;
     uint64_t next_number_ = 1;
+    uint64_t newest_cut_ = 0;  ///< Number of the newest write that discarded entries.
 };
 
 }  // namespace protocol

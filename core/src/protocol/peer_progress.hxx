@@ -61,7 +61,8 @@ struct peer_progress {
     int64_t bytes_in_flight = 0;
 
     // Connection.
-    bool busy = false;  ///< One ordinary request is unanswered.
+    bool busy = false;       ///< One ordinary request is unanswered.
+    int32_t unanswered = 0;  ///< Requests on their way, streamed ones too.
     bool broken = false;
     time_ms next_dial = 0;
     int32_t dial_gap_ms = 0;

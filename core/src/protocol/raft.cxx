@@ -276,8 +276,12 @@ bool raft::is_voter() const {
 }
 
 int32_t raft::voters() const {
-    int32_t count = is_voter() ? 1 : 0;
-    for (const auto& [peer_id, p] : peers_) count += counts(p) ? 1 : 0;
+    // From the configuration, not from the peers that we happen to talk to: a server that has shut
+    // its connections must not take itself for a majority.
+    int32_t count = 0;
+    for (const ptr<srv_config>& server : config_->get_servers()) {
+        count += is_regular(*server) && server->get_id() != leaving_ ? 1 : 0;
+    }
     return count;
 }
 

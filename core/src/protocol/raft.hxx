@@ -234,7 +234,7 @@ private:
 
     // recv_membership.cxx: the other end of those
     void on_join_request(const inputs::request& in);
-    void join(const cluster_config& theirs, const req_msg& req);
+    void join(const cluster_config& theirs, const req_msg& req, bool alone);
     void on_sync_request(const inputs::request& in);
     void on_pack_installed(const inputs::pack_installed& in);
     void on_leave_request(const inputs::request& in);

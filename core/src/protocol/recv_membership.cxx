@@ -35,23 +35,24 @@ void raft::on_join_request(const inputs::request& in) {
         fail_join();
     }
     ptr<resp_msg> resp = make_response(req, msg_type::join_cluster_response, 0, false);
-    join(*theirs, req);
+    join(*theirs, req, alone);
     resp->accept(commit_index_ + 1);  // Carries the term from before, as the leader expects.
     answer_now(in.number, resp);
 }
 
-void raft::join(const cluster_config& theirs, const req_msg& req) {
+void raft::join(const cluster_config& theirs, const req_msg& req, bool alone) {
     const bool was_catching_up = state_.catching_up;
     cancel(timer_kind::election, -1);
     state_.catching_up = true;
-    state_.voted_for = -1;
+    if (req.get_term() != state_.term) state_.voted_for = -1;
     state_.term = req.get_term();
     save_state();
     become_follower();
     leader_ = last_leader_ = req.get_src();
     leader_is_live_ = true;
-    if (!was_catching_up) {
-        // The log of its own, as a cluster of one, is superseded by the cluster's.
+    if (alone && !was_catching_up) {
+        // The log of its own, as a cluster of one, is superseded by the cluster's. What a former
+        // member has applied is the cluster's and stays.
         commit_index_ = initial_commit_index_;
         out_->applied_reset = commit_index_;
         uncommitted_configs_.clear();

@@ -36,6 +36,7 @@ void raft::send_to(peer_progress& p, const ptr<req_msg>& msg, bool ordinary, uin
     s.commit = msg->get_commit_idx();
     s.stream_epoch = p.stream_epoch;
     sent_[number] = s;
+    ++p.unanswered;
     if (ordinary) p.busy = true;
     if (!ordinary) p.bytes_in_flight += bytes;
     out_->send.push_back({number, p.id, msg});
