@@ -16,7 +16,7 @@ public:
 
     template <typename... TArgs>
     const char* fmt(TArgs... args) {
-        ::snprintf(buf_, N, fmt_, args...);
+        if (::snprintf(buf_, N, fmt_, args...) < 0) buf_[0] = '\0';
         return buf_;
     }
 
