@@ -47,6 +47,7 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
+    /// What it counts for in [`Limits::bytes_max`].
     fn bytes(&self) -> u64 {
         (self.key.len() + self.outcome.encode().len()) as u64
     }
@@ -62,13 +63,20 @@ pub(super) enum Recall {
     Reused,
 }
 
+/// An answer and what it counts for.
+#[derive(Debug, Clone)]
+struct Held {
+    answer: Arc<Remembered>,
+    bytes: u64,
+}
+
 /// The answers remembered. Cloning is O(1).
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     limits: Limits,
     by_key: OrdMap<Arc<str>, Arc<Remembered>>,
     /// In the order given, which is also the order of age.
-    by_index: OrdMap<u64, Arc<Remembered>>,
+    by_index: OrdMap<u64, Held>,
     bytes: u64,
 }
 
@@ -92,7 +100,7 @@ impl Memory {
 
     /// The answers remembered, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Remembered> {
-        self.by_index.values().map(Arc::as_ref)
+        self.by_index.values().map(|held| held.answer.as_ref())
     }
 
     /// Whether nothing is remembered for `key`.
@@ -115,11 +123,12 @@ impl Memory {
     /// Remembers an answer whose key is new and whose index is above all others, then forgets
     /// the oldest beyond the limits.
     pub(super) fn remember(&mut self, answer: Remembered) {
+        let (index, bytes) = (answer.outcome.index, answer.bytes());
         let answer = Arc::new(answer);
-        self.bytes = self.bytes.saturating_add(answer.bytes());
         self.by_key
             .insert(Arc::from(answer.key.as_str()), answer.clone());
-        self.by_index.insert(answer.outcome.index, answer);
+        self.by_index.insert(index, Held { answer, bytes });
+        self.bytes = self.bytes.saturating_add(bytes);
         while self.len() as u64 > self.limits.count_max || self.bytes > self.limits.bytes_max {
             self.forget_oldest();
         }
@@ -128,7 +137,7 @@ impl Memory {
     /// Forgets the answers older than the limit at log time `now`.
     pub(super) fn expire(&mut self, now: Timestamp) {
         while let Some((_, oldest)) = self.by_index.get_min() {
-            if now.millis_since(oldest.given_at) <= self.limits.age_ms_max {
+            if now.millis_since(oldest.answer.given_at) <= self.limits.age_ms_max {
                 break;
             }
             self.forget_oldest();
@@ -136,10 +145,10 @@ impl Memory {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, oldest)) = self.by_index.get_min().cloned() {
-            self.by_index.remove(&oldest.outcome.index);
-            self.by_key.remove(oldest.key.as_str());
-            self.bytes = self.bytes.saturating_sub(oldest.bytes());
+        if let Some((index, oldest)) = self.by_index.get_min().cloned() {
+            self.by_index.remove(&index);
+            self.by_key.remove(oldest.answer.key.as_str());
+            self.bytes = self.bytes.saturating_sub(oldest.bytes);
         }
     }
 }

@@ -15,8 +15,8 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Timestamp = Timestamp(0);
-    /// The last moment that has an RFC 3339 form in every reader: 9999-12-30T22:00:00.999Z.
-    pub const MAX: Timestamp = Timestamp(253_402_207_200_999);
+    /// The last moment that has an RFC 3339 form in every reader: 9999-12-30T22:00:00.000Z.
+    pub const MAX: Timestamp = Timestamp(253_402_207_200_000);
 
     /// The moment `millis` milliseconds after the epoch; later than [`Timestamp::MAX`] becomes
     /// [`Timestamp::MAX`].

@@ -1,0 +1,295 @@
+//! What version 1 wrote, kept in `tests/golden`: it must be read for ever, and is still written.
+//!
+//! `RAFT3D_GOLDEN=write cargo test --test domain golden` writes the files anew. Do that only to
+//! add a sample, or with a new format version and new files beside the old ones.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use raft3d::domain::command::{Command, Op};
+use raft3d::domain::idempotency::Limits;
+use raft3d::domain::model::{JobStatus, Kind};
+use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::state::State;
+use raft3d::domain::weight::Grams;
+
+use crate::support::{
+    Farm, command, grams, keyed, new_filament, new_job, new_printer, number, objects, snapshot,
+    text,
+};
+
+const NOON: u64 = 1_769_860_800_000;
+
+/// Commands with every operation and every optional part, by name.
+pub fn commands() -> Vec<(&'static str, Command)> {
+    let running = Op::SetJobStatus {
+        id: number(1),
+        to: JobStatus::Running,
+    };
+    let canceled = Op::SetJobStatus {
+        id: text("job/é"),
+        to: JobStatus::Canceled,
+    };
+    vec![
+        ("create-printer", command(NOON, new_printer(None))),
+        (
+            "create-printer-number",
+            command(NOON, new_printer(Some(number(-7)))),
+        ),
+        (
+            "create-printer-keyed",
+            keyed(
+                NOON + 1,
+                "order-17",
+                0xab,
+                new_printer(Some(text("left one"))),
+            ),
+        ),
+        (
+            "create-filament",
+            command(NOON + 2, new_filament(None, 1_000, None)),
+        ),
+        (
+            "create-filament-used",
+            command(
+                NOON + 3,
+                new_filament(Some(text("12")), Grams::MAX.get(), Some(0)),
+            ),
+        ),
+        (
+            "create-job",
+            command(NOON + 4, new_job(None, text("1"), number(1), 250)),
+        ),
+        (
+            "create-job-keyed",
+            keyed(
+                NOON + 5,
+                "order-18",
+                0xcd,
+                new_job(Some(text("job/é")), number(-7), text("1"), 750),
+            ),
+        ),
+        ("set-job-running", command(NOON + 6, running)),
+        (
+            "set-job-canceled",
+            keyed(NOON + 7, "order-19", 0xef, canceled),
+        ),
+        ("barrier", command(0, Op::Barrier)),
+    ]
+}
+
+/// The farm after the golden commands, one of them repeated, in a log with a gap.
+pub fn farm() -> State {
+    let mut farm = Farm::new();
+    for (_, command) in commands() {
+        farm.apply(&command);
+    }
+    farm.state.advance(farm.state.applied_index() + 3);
+    for (name, command) in commands() {
+        if name == "create-job-keyed" {
+            assert!(farm.apply(&command).replayed);
+        }
+    }
+    farm.now = NOON + 60_000;
+    assert!(farm.set(&number(1), JobStatus::Done).is_ok());
+    farm.state
+}
+
+/// One outcome of every kind, by name.
+pub fn outcomes() -> Vec<(&'static str, Outcome)> {
+    let state = farm();
+    let printer = state.printer("-7").expect("printer -7").clone();
+    let filament = state.filament("12").expect("filament 12").clone();
+    let job = state.job("job/é").expect("the job").clone();
+    let replayed = Outcome {
+        index: 7,
+        replayed: true,
+        result: Ok(Reply::Job(job.clone())),
+    };
+    let mut all = vec![("replayed", replayed)];
+    let mut add = |name, result| all.push((name, Outcome::new(300, result)));
+    add("printer", Ok(Reply::Printer(printer)));
+    add("filament", Ok(Reply::Filament(filament)));
+    add("job", Ok(Reply::Job(job)));
+    add("barrier", Ok(Reply::Barrier));
+    for (name, refusal) in refusals() {
+        add(name, Err(refusal));
+    }
+    all
+}
+
+fn refusals() -> Vec<(&'static str, Refusal)> {
+    let id = number(7);
+    let key = "order-17".to_owned();
+    let problem = "no bytes, not even a format version".to_owned();
+    vec![
+        (
+            "id-taken",
+            Refusal::IdTaken {
+                kind: Kind::Filament,
+                id: text("7"),
+            },
+        ),
+        (
+            "ids-exhausted",
+            Refusal::IdsExhausted {
+                kind: Kind::PrintJob,
+            },
+        ),
+        (
+            "unknown-printer",
+            Refusal::UnknownPrinter { id: id.clone() },
+        ),
+        (
+            "unknown-filament",
+            Refusal::UnknownFilament { id: id.clone() },
+        ),
+        (
+            "not-enough-filament",
+            Refusal::NotEnoughFilament {
+                filament_id: text("spool"),
+                requested: grams(500),
+                available: grams(120),
+            },
+        ),
+        ("job-not-found", Refusal::JobNotFound { id: id.clone() }),
+        (
+            "forbidden-transition",
+            Refusal::ForbiddenTransition {
+                id,
+                from: JobStatus::Done,
+                to: JobStatus::Running,
+            },
+        ),
+        (
+            "invalid-field",
+            Refusal::InvalidField {
+                pointer: "/company".to_owned(),
+                problem: "must not be empty".to_owned(),
+            },
+        ),
+        (
+            "idempotency-key-reused",
+            Refusal::IdempotencyKeyReused { key },
+        ),
+        (
+            "invalid-idempotency-key",
+            Refusal::InvalidIdempotencyKey {
+                length: 300,
+                max: 255,
+            },
+        ),
+        ("malformed-command", Refusal::MalformedCommand { problem }),
+        (
+            "already-applied",
+            Refusal::AlreadyApplied { applied_index: 299 },
+        ),
+    ]
+}
+
+/// Compares named bytes with a golden file, or writes it when asked to.
+///
+/// A file has a line `name hex` for each sample.
+fn compare(file: &str, samples: &[(&'static str, Vec<u8>)]) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    let mut text = String::new();
+    for (name, bytes) in samples {
+        writeln!(text, "{name} {}", hex(bytes)).expect("writing to a string succeeds");
+    }
+    if std::env::var_os("RAFT3D_GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::write(&path, &text).expect("the golden file can be written");
+    }
+    let kept = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
+    for (kept, now) in kept.lines().zip(text.lines()) {
+        assert_eq!(now, kept, "{file}: version 1 is written otherwise now");
+    }
+    assert_eq!(kept.lines().count(), samples.len(), "samples in {file}");
+}
+
+/// The samples of a golden file.
+fn kept(file: &str) -> Vec<(String, Vec<u8>)> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    let text = std::fs::read_to_string(path).expect("the golden file is there");
+    text.lines()
+        .map(|line| {
+            let (name, digits) = line.split_once(' ').expect("a name and hex digits");
+            (name.to_owned(), unhex(digits))
+        })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    assert_eq!(digits.len() % 2, 0, "hex digits come in pairs");
+    (0..digits.len())
+        .step_by(2)
+        .map(|place| u8::from_str_radix(&digits[place..place + 2], 16).expect("hex digits"))
+        .collect()
+}
+
+#[test]
+fn commands_of_version_1_are_written_and_read() {
+    let samples: Vec<_> = commands()
+        .into_iter()
+        .map(|(name, command)| (name, command.encode()))
+        .collect();
+    compare("commands-v1.txt", &samples);
+    for ((name, bytes), (_, command)) in kept("commands-v1.txt").iter().zip(commands()) {
+        let read = Command::decode(bytes).expect(name);
+        // JSON as well, because ids compare without their JSON type.
+        assert_eq!(read, command, "{name}");
+        assert_eq!(
+            serde_json::to_string(&read).expect("JSON"),
+            serde_json::to_string(&command).expect("JSON"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn outcomes_of_version_1_are_written_and_read() {
+    let samples: Vec<_> = outcomes()
+        .into_iter()
+        .map(|(name, outcome)| (name, outcome.encode()))
+        .collect();
+    compare("outcomes-v1.txt", &samples);
+    for ((name, bytes), (_, outcome)) in kept("outcomes-v1.txt").iter().zip(outcomes()) {
+        let read = Outcome::decode(bytes).expect(name);
+        assert_eq!(read, outcome, "{name}");
+        assert_eq!(
+            serde_json::to_string(&read).expect("JSON"),
+            serde_json::to_string(&outcome).expect("JSON"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn snapshots_of_version_1_are_written_and_read() {
+    let small = State::with_limits(Limits {
+        count_max: 1,
+        bytes_max: 2,
+        age_ms_max: 3,
+    });
+    let samples = [("farm", farm()), ("empty", small)];
+    let bytes: Vec<_> = samples
+        .iter()
+        .map(|(name, state)| (*name, snapshot(state)))
+        .collect();
+    compare("snapshots-v1.txt", &bytes);
+    for ((name, bytes), (_, state)) in kept("snapshots-v1.txt").iter().zip(samples) {
+        let read = State::read_snapshot(&mut bytes.as_slice()).expect(name);
+        assert_eq!(read.hash(), state.hash(), "{name}");
+        assert_eq!(objects(&read), objects(&state), "{name}");
+        assert_eq!(read.applied_index(), state.applied_index(), "{name}");
+        assert_eq!(read.remembered_count(), state.remembered_count(), "{name}");
+    }
+}

@@ -1,0 +1,302 @@
+//! The farm done plainly: lists, scans and sums. Slow, and easy to see right.
+
+use raft3d::domain::command::{Command, Op};
+use raft3d::domain::id::Id;
+use raft3d::domain::idempotency::Limits;
+use raft3d::domain::model::{Filament, JobStatus, Kind, PrintJob, Printer};
+use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::state::JobFilter;
+use raft3d::domain::time::Timestamp;
+use raft3d::domain::weight::Grams;
+
+pub struct Naive {
+    pub applied_index: u64,
+    pub printers: Vec<Printer>,
+    pub filaments: Vec<Filament>,
+    pub jobs: Vec<PrintJob>,
+    /// Key, fingerprint, log time and answer, in the order given.
+    pub answers: Vec<(String, [u8; 32], u64, Outcome)>,
+    limits: Limits,
+    log_time: u64,
+    /// Integers assigned, by kind.
+    assigned: Vec<(Kind, i64)>,
+}
+
+impl Naive {
+    pub fn new(limits: Limits) -> Naive {
+        Naive {
+            applied_index: 0,
+            printers: Vec::new(),
+            filaments: Vec::new(),
+            jobs: Vec::new(),
+            answers: Vec::new(),
+            limits,
+            log_time: 0,
+            assigned: Vec::new(),
+        }
+    }
+
+    pub fn apply(&mut self, index: u64, command: &Command) -> Outcome {
+        if index <= self.applied_index {
+            let applied_index = self.applied_index;
+            return Outcome::new(index, Err(Refusal::AlreadyApplied { applied_index }));
+        }
+        self.applied_index = index;
+        if command.op == Op::Barrier {
+            return Outcome::new(index, Ok(Reply::Barrier));
+        }
+        self.log_time = self.log_time.max(command.stamped_at.as_millis());
+        self.answers
+            .retain(|(_, _, given, _)| self.log_time - given <= self.limits.age_ms_max);
+
+        let Some(request) = &command.idempotency else {
+            return Outcome::new(index, self.execute(command));
+        };
+        let length = request.key.len() as u64;
+        if length == 0 || length > 255 {
+            let refusal = Refusal::InvalidIdempotencyKey { length, max: 255 };
+            return Outcome::new(index, Err(refusal));
+        }
+        for (key, fingerprint, _, answer) in &self.answers {
+            if *key == request.key && *fingerprint == request.fingerprint {
+                let mut again = answer.clone();
+                again.replayed = true;
+                return again;
+            }
+            if *key == request.key {
+                let key = key.clone();
+                return Outcome::new(index, Err(Refusal::IdempotencyKeyReused { key }));
+            }
+        }
+        let outcome = Outcome::new(index, self.execute(command));
+        self.answers.push((
+            request.key.clone(),
+            request.fingerprint,
+            self.log_time,
+            outcome.clone(),
+        ));
+        while self.answers.len() as u64 > self.limits.count_max
+            || self.remembered_bytes() > self.limits.bytes_max
+        {
+            self.answers.remove(0);
+        }
+        outcome
+    }
+
+    fn remembered_bytes(&self) -> u64 {
+        self.answers
+            .iter()
+            .map(|(key, _, _, answer)| (key.len() + answer.encode().len()) as u64)
+            .sum()
+    }
+
+    fn execute(&mut self, command: &Command) -> Result<Reply, Refusal> {
+        let now = command.stamped_at;
+        match &command.op {
+            Op::CreatePrinter(new) => {
+                non_empty("/company", &new.company)?;
+                non_empty("/model", &new.model)?;
+                let printer = Printer {
+                    id: self.id_for(Kind::Printer, &new.id)?,
+                    company: new.company.clone(),
+                    model: new.model.clone(),
+                    created_at: now,
+                    updated_at: now,
+                };
+                self.printers.push(printer.clone());
+                Ok(Reply::Printer(printer))
+            }
+            Op::CreateFilament(new) => {
+                let total = new.total_weight_in_grams.get();
+                non_empty("/color", &new.color)?;
+                above_zero("/total_weight_in_grams", total)?;
+                let remaining = new.remaining_weight_in_grams.map_or(total, Grams::get);
+                if remaining > total {
+                    return Err(Refusal::InvalidField {
+                        pointer: "/remaining_weight_in_grams".to_owned(),
+                        problem: format!(
+                            "must be at most total_weight_in_grams, {total}, not {remaining}"
+                        ),
+                    });
+                }
+                let filament = Filament {
+                    id: self.id_for(Kind::Filament, &new.id)?,
+                    filament_type: new.filament_type,
+                    color: new.color.clone(),
+                    total_weight_in_grams: new.total_weight_in_grams,
+                    remaining_weight_in_grams: grams(remaining),
+                    created_at: now,
+                    updated_at: now,
+                };
+                self.filaments.push(filament.clone());
+                Ok(Reply::Filament(filament))
+            }
+            Op::CreateJob(new) => {
+                let weight = new.print_weight_in_grams.get();
+                non_empty("/filepath", &new.filepath)?;
+                above_zero("/print_weight_in_grams", weight)?;
+                self.not_taken(Kind::PrintJob, &new.id)?;
+                let Some(printer) = self.printers.iter().find(|p| p.id == new.printer_id) else {
+                    let id = new.printer_id.clone();
+                    return Err(Refusal::UnknownPrinter { id });
+                };
+                let Some(filament) = self.filaments.iter().find(|f| f.id == new.filament_id) else {
+                    let id = new.filament_id.clone();
+                    return Err(Refusal::UnknownFilament { id });
+                };
+                let available = filament.remaining_weight_in_grams.get() - self.reserved(filament);
+                if weight > available {
+                    return Err(Refusal::NotEnoughFilament {
+                        filament_id: filament.id.clone(),
+                        requested: new.print_weight_in_grams,
+                        available: grams(available),
+                    });
+                }
+                let (printer_id, filament_id) = (printer.id.clone(), filament.id.clone());
+                let job = PrintJob {
+                    id: self.id_for(Kind::PrintJob, &new.id)?,
+                    printer_id,
+                    filament_id,
+                    filepath: new.filepath.clone(),
+                    print_weight_in_grams: new.print_weight_in_grams,
+                    status: JobStatus::Queued,
+                    created_at: now,
+                    updated_at: now,
+                };
+                self.jobs.push(job.clone());
+                Ok(Reply::Job(job))
+            }
+            Op::SetJobStatus { id, to } => self.set_job_status(id, *to, now).map(Reply::Job),
+            Op::Barrier => Ok(Reply::Barrier),
+        }
+    }
+
+    fn set_job_status(
+        &mut self,
+        id: &Id,
+        to: JobStatus,
+        now: Timestamp,
+    ) -> Result<PrintJob, Refusal> {
+        use JobStatus::{Canceled, Done, Queued, Running};
+        let Some(job) = self.jobs.iter_mut().find(|job| job.id == *id) else {
+            return Err(Refusal::JobNotFound { id: id.clone() });
+        };
+        let from = job.status;
+        match (from, to) {
+            (Queued, Running) | (Queued, Canceled) | (Running, Done) | (Running, Canceled) => {}
+            _ => {
+                let id = job.id.clone();
+                return Err(Refusal::ForbiddenTransition { id, from, to });
+            }
+        }
+        job.status = to;
+        job.updated_at = job.updated_at.max(now);
+        let job = job.clone();
+        if to == Done {
+            for filament in &mut self.filaments {
+                if filament.id == job.filament_id {
+                    filament.remaining_weight_in_grams = grams(
+                        filament.remaining_weight_in_grams.get() - job.print_weight_in_grams.get(),
+                    );
+                    filament.updated_at = filament.updated_at.max(now);
+                }
+            }
+        }
+        Ok(job)
+    }
+
+    pub fn reserved(&self, filament: &Filament) -> u64 {
+        self.jobs
+            .iter()
+            .filter(|job| job.filament_id == filament.id)
+            .filter(|job| matches!(job.status, JobStatus::Queued | JobStatus::Running))
+            .map(|job| job.print_weight_in_grams.get())
+            .sum()
+    }
+
+    /// The jobs that match, in the order of ids.
+    pub fn matching(&self, filter: &JobFilter) -> Vec<&PrintJob> {
+        let mut found: Vec<&PrintJob> = self
+            .jobs
+            .iter()
+            .filter(|job| match filter.status {
+                Some(status) => job.status == status,
+                None => true,
+            })
+            .filter(|job| match &filter.printer_id {
+                Some(id) => job.printer_id == *id,
+                None => true,
+            })
+            .filter(|job| match &filter.filament_id {
+                Some(id) => job.filament_id == *id,
+                None => true,
+            })
+            .collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+
+    fn ids(&self, kind: Kind) -> Vec<&Id> {
+        match kind {
+            Kind::Printer => self.printers.iter().map(|p| &p.id).collect(),
+            Kind::Filament => self.filaments.iter().map(|f| &f.id).collect(),
+            Kind::PrintJob => self.jobs.iter().map(|j| &j.id).collect(),
+        }
+    }
+
+    fn not_taken(&self, kind: Kind, wanted: &Option<Id>) -> Result<(), Refusal> {
+        for id in self.ids(kind) {
+            if wanted
+                .as_ref()
+                .is_some_and(|wanted| wanted.key() == id.key())
+            {
+                let id = id.clone();
+                return Err(Refusal::IdTaken { kind, id });
+            }
+        }
+        Ok(())
+    }
+
+    fn id_for(&mut self, kind: Kind, wanted: &Option<Id>) -> Result<Id, Refusal> {
+        self.not_taken(kind, wanted)?;
+        if let Some(id) = wanted {
+            return Ok(id.clone());
+        }
+        let last = self
+            .assigned
+            .iter()
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, n)| *n)
+            .max();
+        let mut next = last.unwrap_or(0) + 1;
+        while self.ids(kind).iter().any(|id| id.key() == next.to_string()) {
+            next += 1;
+        }
+        self.assigned.push((kind, next));
+        Ok(Id::from_integer(next).expect("few ids are assigned in a test"))
+    }
+}
+
+fn grams(value: u64) -> Grams {
+    Grams::new(value).expect("sums of the model stay in range")
+}
+
+fn non_empty(pointer: &str, text: &str) -> Result<(), Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::InvalidField {
+            pointer: pointer.to_owned(),
+            problem: "must not be empty".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn above_zero(pointer: &str, weight: u64) -> Result<(), Refusal> {
+    if weight == 0 {
+        return Err(Refusal::InvalidField {
+            pointer: pointer.to_owned(),
+            problem: "must be above 0".to_owned(),
+        });
+    }
+    Ok(())
+}

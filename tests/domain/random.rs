@@ -1,0 +1,293 @@
+//! Random histories: the state machine against the naive model, after every step.
+
+use proptest::prelude::*;
+use raft3d::domain::command::{Command, Idempotency, NewFilament, NewJob, NewPrinter, Op};
+use raft3d::domain::id::Id;
+use raft3d::domain::idempotency::Limits;
+use raft3d::domain::model::{Filament, FilamentType, JobStatus};
+use raft3d::domain::outcome::Refusal;
+use raft3d::domain::state::{JobFilter, State};
+use raft3d::domain::weight::Grams;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::naive::Naive;
+use crate::support::{at, grams, number, snapshot, text};
+
+/// Small, so that every bound is reached.
+const LIMITS: Limits = Limits {
+    count_max: 4,
+    bytes_max: 260,
+    age_ms_max: 40,
+};
+
+/// One step of a history.
+#[derive(Debug, Clone)]
+enum Step {
+    /// The next entry of the log, `skip` indices behind the last.
+    Apply { skip: u64, command: Command },
+    /// An entry that is no command.
+    Garbage(Vec<u8>),
+    /// An entry that was applied before.
+    Stale(Command),
+    /// The state is written to a snapshot and read back.
+    Restore,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        20 => (1u64..3, commands()).prop_map(|(skip, command)| Step::Apply { skip, command }),
+        1 => prop::collection::vec(any::<u8>(), 0..12).prop_map(Step::Garbage),
+        1 => commands().prop_map(Step::Stale),
+        1 => Just(Step::Restore),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+fn commands() -> impl Strategy<Value = Command> {
+    let idempotency = prop::option::weighted(0.4, (0usize..6, 0u8..2)).prop_map(|drawn| {
+        drawn.map(|(key, fingerprint)| Idempotency {
+            key: ["", "a", "b", "c", "d", "a longer key"][key].to_owned(),
+            fingerprint: [fingerprint; 32],
+        })
+    });
+    (1_000u64..1_200, idempotency, ops()).prop_map(|(stamped_at, idempotency, op)| Command {
+        stamped_at: at(stamped_at),
+        idempotency,
+        op,
+    })
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let printer = (new_ids(), texts(), texts())
+        .prop_map(|(id, company, model)| Op::CreatePrinter(NewPrinter { id, company, model }));
+    let filament = (
+        new_ids(),
+        prop::sample::select(FilamentType::ALL.to_vec()),
+        texts(),
+        weights(),
+        prop::option::weighted(0.2, weights()),
+    )
+        .prop_map(|(id, filament_type, color, total, remaining)| {
+            Op::CreateFilament(NewFilament {
+                id,
+                filament_type,
+                color,
+                total_weight_in_grams: total,
+                remaining_weight_in_grams: remaining,
+            })
+        });
+    let job = (new_ids(), ids(), ids(), texts(), weights()).prop_map(
+        |(id, printer_id, filament_id, filepath, print_weight_in_grams)| {
+            Op::CreateJob(NewJob {
+                id,
+                printer_id,
+                filament_id,
+                filepath,
+                print_weight_in_grams,
+            })
+        },
+    );
+    let status = (ids(), prop::sample::select(JobStatus::ALL.to_vec()))
+        .prop_map(|(id, to)| Op::SetJobStatus { id, to });
+    prop_oneof![
+        3 => printer,
+        3 => filament,
+        8 => job,
+        8 => status,
+        1 => Just(Op::Barrier),
+    ]
+}
+
+/// Few ids, in both JSON types, so that they meet.
+fn ids() -> impl Strategy<Value = Id> {
+    prop_oneof![
+        6 => (1i64..4).prop_map(number),
+        2 => (1i64..4).prop_map(|value| text(&value.to_string())),
+        1 => prop::sample::select(vec!["-1", "01", "a/b", "é"]).prop_map(text),
+    ]
+}
+
+fn new_ids() -> impl Strategy<Value = Option<Id>> {
+    prop::option::weighted(0.4, ids())
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        1 => Just(String::new()),
+        15 => "[a-z]{1,8}",
+    ]
+}
+
+fn weights() -> impl Strategy<Value = Grams> {
+    prop_oneof![
+        1 => Just(Grams::ZERO),
+        1 => Just(Grams::MAX),
+        20 => (1u64..100).prop_map(grams),
+    ]
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("every value here has a JSON form")
+}
+
+/// Objects as JSON in the order of their ids: JSON types count.
+fn sorted<'a, T: Serialize + 'a>(
+    objects: impl Iterator<Item = &'a T>,
+    id_of: fn(&T) -> &Id,
+) -> Vec<Value> {
+    let mut objects: Vec<&T> = objects.collect();
+    objects.sort_by(|a, b| id_of(a).cmp(id_of(b)));
+    objects.into_iter().map(json).collect()
+}
+
+/// Everything that can be asked of the state is what the naive model says.
+fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
+    prop_assert_eq!(state.applied_index(), naive.applied_index);
+    let printers: Vec<Value> = state.printers().map(json).collect();
+    prop_assert_eq!(printers, sorted(naive.printers.iter(), |p| &p.id));
+    let filaments: Vec<Value> = state.filaments().map(json).collect();
+    prop_assert_eq!(filaments, sorted(naive.filaments.iter(), |f| &f.id));
+    prop_assert_eq!(state.printer_count(), naive.printers.len());
+    prop_assert_eq!(state.filament_count(), naive.filaments.len());
+    prop_assert_eq!(state.job_count(), naive.jobs.len());
+    prop_assert_eq!(state.remembered_count(), naive.answers.len());
+    for filament in &naive.filaments {
+        let found = state.filament(&filament.id.key());
+        prop_assert_eq!(found, Some(filament));
+        prop_assert_eq!(state.reserved(filament).get(), naive.reserved(filament));
+    }
+    compare_lists(state, naive)
+}
+
+/// Every filter gives what a scan gives, whole and behind any of its jobs.
+fn compare_lists(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
+    let options = |ids: Vec<Id>| {
+        let absent = [None, Some(text("nowhere"))];
+        absent.into_iter().chain(ids.into_iter().map(Some))
+    };
+    let statuses = [None].into_iter().chain(JobStatus::ALL.map(Some));
+    for status in statuses {
+        let count = status.map(|status| state.job_count_of(status));
+        for printer_id in options(naive.printers.iter().map(|p| p.id.clone()).collect()) {
+            for filament_id in options(naive.filaments.iter().map(|f| f.id.clone()).collect()) {
+                let filter = JobFilter {
+                    status,
+                    printer_id: printer_id.clone(),
+                    filament_id,
+                };
+                let expected = naive.matching(&filter);
+                let found: Vec<_> = state.jobs(&filter, None).collect();
+                prop_assert_eq!(&found, &expected, "{:?}", &filter);
+                if let Some(middle) = expected.get(expected.len() / 2) {
+                    let rest: Vec<_> = state.jobs(&filter, Some(&middle.id)).collect();
+                    prop_assert_eq!(&rest[..], &expected[expected.len() / 2 + 1..]);
+                }
+                if filter.printer_id.is_none() && filter.filament_id.is_none() {
+                    prop_assert_eq!(count.unwrap_or(found.len()), found.len());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What must hold of any farm, by the naive model's own sums: no roll is promised twice, and
+/// each roll has lost exactly its done jobs.
+fn check_weights(naive: &Naive, created: &[Filament]) -> Result<(), TestCaseError> {
+    for filament in &naive.filaments {
+        let remaining = filament.remaining_weight_in_grams.get();
+        prop_assert!(naive.reserved(filament) <= remaining, "{:?}", filament);
+        let done: u64 = naive
+            .jobs
+            .iter()
+            .filter(|job| job.status == JobStatus::Done && job.filament_id == filament.id)
+            .map(|job| job.print_weight_in_grams.get())
+            .sum();
+        let at_first = created.iter().find(|before| before.id == filament.id);
+        let at_first = at_first.map(|before| before.remaining_weight_in_grams.get());
+        prop_assert_eq!(at_first, Some(remaining + done));
+    }
+    Ok(())
+}
+
+/// Two replicas and the model go through one history.
+struct World {
+    /// Takes decoded commands and is restored from snapshots.
+    state: State,
+    /// Takes encoded commands, and a clone of it is kept before every step.
+    replica: State,
+    naive: Naive,
+    /// Filaments as they were created.
+    created: Vec<Filament>,
+}
+
+impl World {
+    fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        let index = self.state.applied_index();
+        match step {
+            Step::Apply { skip, command } => self.apply(index + skip, command),
+            Step::Stale(command) => self.apply(index, command),
+            Step::Garbage(bytes) => self.garbage(index + 1, bytes),
+            Step::Restore => {
+                let bytes = snapshot(&self.state);
+                self.state = State::read_snapshot(&mut bytes.as_slice())
+                    .map_err(|error| TestCaseError::fail(error.to_string()))?;
+                prop_assert_eq!(snapshot(&self.state), bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn apply(&mut self, index: u64, command: &Command) -> Result<(), TestCaseError> {
+        let expected = self.naive.apply(index, command);
+        let outcome = self.state.apply(index, command);
+        prop_assert_eq!(json(&outcome), json(&expected));
+        let outcome = self.replica.apply_bytes(index, &command.encode());
+        prop_assert_eq!(json(&outcome), json(&expected));
+        for filament in &self.naive.filaments {
+            if !self.created.iter().any(|before| before.id == filament.id) {
+                self.created.push(filament.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn garbage(&mut self, index: u64, bytes: &[u8]) -> Result<(), TestCaseError> {
+        if Command::decode(bytes).is_ok() {
+            return Ok(());
+        }
+        let outcome = self.state.apply_bytes(index, bytes);
+        let malformed = matches!(outcome.result, Err(Refusal::MalformedCommand { .. }));
+        prop_assert!(malformed, "{:?}", outcome);
+        prop_assert_eq!(self.replica.apply_bytes(index, bytes), outcome);
+        self.naive.applied_index = index;
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn random_histories_agree_with_the_naive_model(steps in steps()) {
+        let mut world = World {
+            state: State::with_limits(LIMITS),
+            replica: State::with_limits(LIMITS),
+            naive: Naive::new(LIMITS),
+            created: Vec::new(),
+        };
+        let mut kept = Vec::new();
+        for step in &steps {
+            let before = world.replica.clone();
+            kept.push((before.hash(), before));
+            world.step(step)?;
+            compare(&world.state, &world.naive)?;
+            check_weights(&world.naive, &world.created)?;
+            prop_assert_eq!(world.state.hash(), world.replica.hash());
+        }
+        for (hash, state) in kept {
+            prop_assert_eq!(state.hash(), hash, "a clone changed with its origin");
+        }
+    }
+}
