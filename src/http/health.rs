@@ -1,0 +1,39 @@
+//! `/healthz` and `/readyz`, for whatever watches the process.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::problem::{Problem, ProblemType};
+use crate::consensus::{CAUGHT_UP_GAP, Consensus, Status};
+use crate::service::FarmService;
+
+/// `GET /healthz`: the process is up.
+pub async fn alive() -> Response {
+    Json(json!({ "status": "alive" })).into_response()
+}
+
+/// `GET /readyz`: the node knows a leader and is caught up, and so can serve every request.
+pub async fn ready<C: Consensus>(
+    State(service): State<FarmService<C>>,
+) -> Result<Response, Problem> {
+    match unready_reason(&service.status()) {
+        None => Ok(Json(json!({ "status": "ready" })).into_response()),
+        Some(reason) => Err(Problem::new(ProblemType::NotReady, reason)),
+    }
+}
+
+fn unready_reason(status: &Status) -> Option<String> {
+    if status.leader.is_none() {
+        return Some(format!("no leader is known in term {}", status.term));
+    }
+    let gap = status.committed_index.saturating_sub(status.applied_index);
+    (gap > CAUGHT_UP_GAP).then(|| {
+        format!(
+            "the node has applied index {} and so lags {gap} entries behind the committed index \
+             {}; at most {CAUGHT_UP_GAP} count as caught up",
+            status.applied_index, status.committed_index
+        )
+    })
+}

@@ -1,0 +1,112 @@
+//! The REST API over a [`FarmService`].
+//!
+//! * [`printers`], [`filaments`], [`print_jobs`], [`cluster`], [`health`]: the routes of each
+//!   resource, thin.
+//! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
+//! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
+//! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
+//! * [`listener`]: takes connections for the API.
+
+pub mod body;
+pub mod cluster;
+pub mod fields;
+pub mod filaments;
+pub mod headers;
+pub mod health;
+pub mod idempotency;
+pub mod list;
+pub mod listener;
+pub mod print_jobs;
+pub mod printers;
+pub mod problem;
+pub mod query;
+pub mod read;
+pub mod view;
+pub mod write;
+
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use serde_json::json;
+
+use self::headers::RequestIds;
+use self::problem::{Problem, ProblemType};
+use crate::consensus::Consensus;
+use crate::service::FarmService;
+
+/// The whole API of one node.
+pub fn router<C: Consensus>(service: FarmService<C>) -> Router {
+    let ids = RequestIds::new(service.node_id());
+    let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
+    Router::new()
+        .route("/", get(endpoints))
+        .route(
+            "/api/v1/printers",
+            get(printers::list::<C>).post(printers::create::<C>),
+        )
+        .route("/api/v1/printers/{id}", get(printers::get::<C>))
+        .route(
+            "/api/v1/filaments",
+            get(filaments::list::<C>).post(filaments::create::<C>),
+        )
+        .route("/api/v1/filaments/{id}", get(filaments::get::<C>))
+        .route(
+            "/api/v1/print_jobs",
+            get(print_jobs::list::<C>).post(print_jobs::create::<C>),
+        )
+        .route("/api/v1/print_jobs/{id}", get(print_jobs::get::<C>))
+        .route(
+            "/api/v1/print_jobs/{id}/status",
+            post(print_jobs::set_status::<C>),
+        )
+        .route("/api/v1/cluster", get(cluster::status::<C>))
+        .route(
+            "/api/v1/cluster/snapshots",
+            post(cluster::create_snapshot::<C>),
+        )
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready::<C>))
+        .fallback(no_such_endpoint)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(stamp)
+        .with_state(service)
+}
+
+/// `GET /`: what there is.
+async fn endpoints() -> Response {
+    Json(json!({
+        "name": "raft3d",
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": [
+            "GET, POST /api/v1/printers",
+            "GET /api/v1/printers/{id}",
+            "GET, POST /api/v1/filaments",
+            "GET /api/v1/filaments/{id}",
+            "GET, POST /api/v1/print_jobs",
+            "GET /api/v1/print_jobs/{id}",
+            "POST /api/v1/print_jobs/{id}/status",
+            "GET /api/v1/cluster",
+            "POST /api/v1/cluster/snapshots",
+            "GET /healthz",
+            "GET /readyz",
+        ],
+    }))
+    .into_response()
+}
+
+async fn no_such_endpoint(uri: Uri) -> Problem {
+    let detail = format!(
+        "there is nothing at {}; GET / lists the endpoints",
+        uri.path()
+    );
+    Problem::new(ProblemType::NoSuchEndpoint, detail)
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!(
+        "{} does not take {method}; see the Allow header",
+        uri.path()
+    );
+    Problem::new(ProblemType::MethodNotAllowed, detail)
+}

@@ -1,0 +1,98 @@
+//! The way of every write: received, submitted, answered.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::body;
+use super::fields::Fields;
+use super::headers;
+use super::idempotency;
+use super::problem::{Problem, ProblemType};
+use super::query::Params;
+use super::view::View;
+use crate::consensus::Consensus;
+use crate::domain::command::{Idempotency, Op};
+use crate::domain::outcome::Outcome;
+use crate::service::FarmService;
+
+/// A write as received, its body not yet understood.
+#[derive(Debug)]
+pub struct Received {
+    /// The query.
+    pub params: Params,
+    /// The body.
+    pub body: Bytes,
+    key: Option<String>,
+}
+
+impl Received {
+    /// Receives the whole of `request`, whose query may have the parameters `known`.
+    pub async fn receive(request: Request, known: &[&str]) -> Result<Received, Problem> {
+        let (parts, body) = request.into_parts();
+        Ok(Received {
+            params: Params::parse(&parts.uri, known)?,
+            key: idempotency::key(&parts.headers)?,
+            body: body::receive(body).await?,
+        })
+    }
+
+    /// What recognises repetitions of this request to `route` for the object `id`, if the client
+    /// gave a key. `canonical_body` is the same for all bodies that ask for the same.
+    pub fn idempotency(self, route: &str, id: &str, canonical_body: &[u8]) -> Option<Idempotency> {
+        self.key
+            .map(|key| idempotency::with_fingerprint(key, route, id, canonical_body))
+    }
+}
+
+/// Carries out `POST route`, which creates the object that `read_op` reads from the body.
+pub async fn create<C: Consensus>(
+    service: &FarmService<C>,
+    request: Request,
+    route: &str,
+    read_op: fn(Fields) -> Result<Op, Problem>,
+) -> Result<Response, Problem> {
+    let received = Received::receive(request, &[]).await?;
+    let fields = Fields::parse(&received.body)?;
+    let idempotency = received.idempotency(route, "", &fields.canonical());
+    submit(service, read_op(fields)?, idempotency, StatusCode::CREATED).await
+}
+
+/// Submits `op` and answers with its outcome; `success` is the status unless it is refused.
+pub async fn submit<C: Consensus>(
+    service: &FarmService<C>,
+    op: Op,
+    idempotency: Option<Idempotency>,
+    success: StatusCode,
+) -> Result<Response, Problem> {
+    let outcome = service.submit(op, idempotency).await?;
+    let mut response = answer(&outcome, success);
+    let headers = response.headers_mut();
+    headers.insert(headers::INDEX, outcome.index.into());
+    if outcome.replayed {
+        headers.insert(headers::REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn answer(outcome: &Outcome, success: StatusCode) -> Response {
+    let reply = match &outcome.result {
+        Ok(reply) => reply,
+        Err(refusal) => return Problem::from(refusal.clone()).into_response(),
+    };
+    let Some(view) = View::of_reply(reply) else {
+        let detail = "the state machine answered a write as if it were a read barrier";
+        return Problem::new(ProblemType::Internal, detail).into_response();
+    };
+    let mut response = (success, Json(&view)).into_response();
+    if success == StatusCode::CREATED {
+        // A percent-encoded path is always a header value.
+        if let Ok(location) = HeaderValue::try_from(view.path()) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+    }
+    response
+}

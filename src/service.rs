@@ -1,0 +1,292 @@
+//! The farm as a service: submits commands to the replicated log and reads state at the asked
+//! consistency, each within the request timeout.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::consensus::{Consensus, ProposeError, RETRY_PAUSE, Status};
+use crate::domain::command::{Command, Idempotency, Op};
+use crate::domain::outcome::Outcome;
+use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+
+/// What one node's service takes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a request may wait for the cluster.
+    pub request_timeout: Duration,
+    /// Most submissions in flight at a time, and most linearizable reads waiting at a time; one
+    /// more is refused at once.
+    pub in_flight_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            request_timeout: Duration::from_secs(5),
+            in_flight_max: 4_096,
+        }
+    }
+}
+
+/// How fresh a read has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consistency {
+    /// Never older than any write acknowledged, on any node, before the read began.
+    #[default]
+    Linearizable,
+    /// This node's own state, without asking anybody.
+    Eventual,
+}
+
+/// Why a submission has no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// No leader took the command in time: nothing was written.
+    #[error("no leader took the command within the request timeout: {0}")]
+    NoQuorum(String),
+    /// The command may have been, or may yet be, carried out.
+    #[error("the outcome is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// Too many submissions are in flight: nothing was written.
+    #[error("this node has as many requests in flight as it takes")]
+    Overloaded,
+    /// This node is stopping: nothing was written.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+}
+
+/// Why a read has no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No quorum confirmed within the request timeout that this node's state is fresh.
+    #[error("no quorum confirmed the read within the request timeout: {0}")]
+    NoQuorum(String),
+    /// The read is confirmed, but this node did not apply the log up to there in time.
+    #[error("this node did not apply log index {index} within the request timeout")]
+    Behind {
+        /// The log index that the answer would have had to reflect.
+        index: u64,
+    },
+    /// Too many reads wait already.
+    #[error("this node has as many requests in flight as it takes")]
+    Overloaded,
+    /// This node is stopping.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+}
+
+/// The service over one node of the replicated log. Clones share everything.
+#[derive(Debug)]
+pub struct FarmService<C> {
+    consensus: Arc<C>,
+    node_id: i32,
+    limits: Limits,
+    submissions: Arc<Semaphore>,
+    barriers: mpsc::Sender<oneshot::Sender<BarrierResult>>,
+}
+
+impl<C> Clone for FarmService<C> {
+    fn clone(&self) -> FarmService<C> {
+        FarmService {
+            consensus: Arc::clone(&self.consensus),
+            node_id: self.node_id,
+            limits: self.limits,
+            submissions: Arc::clone(&self.submissions),
+            barriers: self.barriers.clone(),
+        }
+    }
+}
+
+impl<C: Consensus> FarmService<C> {
+    /// A service over `consensus` with the usual limits but for the request timeout.
+    pub fn new(consensus: Arc<C>, request_timeout: Duration) -> FarmService<C> {
+        FarmService::with_limits(
+            consensus,
+            Limits {
+                request_timeout,
+                ..Limits::default()
+            },
+        )
+    }
+
+    /// A service over `consensus`. To be called in a tokio runtime: it starts the task that
+    /// proposes read barriers, which ends when the last clone is dropped.
+    pub fn with_limits(consensus: Arc<C>, limits: Limits) -> FarmService<C> {
+        let (barriers, reads) = mpsc::channel(limits.in_flight_max);
+        tokio::spawn(propose_barriers(Arc::clone(&consensus), limits, reads));
+        FarmService {
+            node_id: consensus.status().node_id,
+            consensus,
+            limits,
+            submissions: Arc::new(Semaphore::new(limits.in_flight_max)),
+            barriers,
+        }
+    }
+
+    /// Submits `op`, stamped with this node's time, and resolves to its outcome once it is
+    /// committed and applied, here too unless that takes longer than the request timeout: so a
+    /// read of any consistency on this node sees it.
+    ///
+    /// A command that no leader took is proposed again until the request timeout. One that a
+    /// leader may have taken is proposed again only with an idempotency key.
+    pub async fn submit(
+        &self,
+        op: Op,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Outcome, SubmitError> {
+        let _permit = self
+            .submissions
+            .try_acquire()
+            .map_err(|_| SubmitError::Overloaded)?;
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let command = command_now(op, idempotency);
+        let outcome = propose(&*self.consensus, &command, deadline).await?;
+        // The write stands, whether or not this node is quick to apply it.
+        let _ = timeout_at(deadline, self.consensus.wait_applied(outcome.index)).await;
+        Ok(outcome)
+    }
+
+    /// The state as of `consistency`. It costs O(1) to hold and never changes.
+    pub async fn read(&self, consistency: Consistency) -> Result<State, ReadError> {
+        if consistency == Consistency::Linearizable {
+            self.pass_barrier().await?;
+        }
+        Ok(self.consensus.state())
+    }
+
+    /// Resolves when this node has applied all that was acknowledged before the call.
+    async fn pass_barrier(&self) -> Result<(), ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let (read, barrier) = oneshot::channel();
+        self.barriers.try_send(read).map_err(|error| match error {
+            TrySendError::Full(_) => ReadError::Overloaded,
+            TrySendError::Closed(_) => ReadError::ShuttingDown,
+        })?;
+        let index = match timeout_at(deadline, barrier).await {
+            Ok(Ok(result)) => result?,
+            Ok(Err(_)) => return Err(ReadError::ShuttingDown),
+            Err(_) => return Err(ReadError::NoQuorum("no answer from the leader".into())),
+        };
+        timeout_at(deadline, self.consensus.wait_applied(index))
+            .await
+            .map_err(|_| ReadError::Behind { index })
+    }
+
+    /// This node's server id.
+    pub fn node_id(&self) -> i32 {
+        self.node_id
+    }
+
+    /// This node's own state, at once.
+    pub fn local_state(&self) -> State {
+        self.consensus.state()
+    }
+
+    /// This node's view of the cluster.
+    pub fn status(&self) -> Status {
+        self.consensus.status()
+    }
+
+    /// Asks for a snapshot of the applied state; the log index it covers, or `None` when one is
+    /// under way already or none is needed.
+    pub fn create_snapshot(&self) -> Option<u64> {
+        Some(self.consensus.create_snapshot()).filter(|&index| index > 0)
+    }
+}
+
+/// The index of a committed barrier, or why there is none.
+type BarrierResult = Result<u64, ReadError>;
+
+/// Proposes one barrier after the other, each for all reads that came before it was proposed.
+///
+/// A read that comes while a barrier is in flight waits for the next one: that barrier may have
+/// its place in the log already, before a write that was acknowledged since.
+async fn propose_barriers<C: Consensus>(
+    consensus: Arc<C>,
+    limits: Limits,
+    mut reads: mpsc::Receiver<oneshot::Sender<BarrierResult>>,
+) {
+    let mut sharers = Vec::new();
+    while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
+        let command = command_now(Op::Barrier, None);
+        let deadline = Instant::now() + limits.request_timeout;
+        let result = match propose(&*consensus, &command, deadline).await {
+            Ok(outcome) => Ok(outcome.index),
+            Err(SubmitError::NoQuorum(reason) | SubmitError::OutcomeUnknown(reason)) => {
+                Err(ReadError::NoQuorum(reason))
+            }
+            Err(SubmitError::Overloaded) => Err(ReadError::Overloaded),
+            Err(SubmitError::ShuttingDown) => Err(ReadError::ShuttingDown),
+        };
+        for read in sharers.drain(..) {
+            // A read that is gone, because its client or its time is, needs no answer.
+            let _ = read.send(result.clone());
+        }
+    }
+}
+
+/// Proposes `command` until it has an outcome, trying again wherever that is safe.
+async fn propose<C: Consensus>(
+    consensus: &C,
+    command: &Command,
+    deadline: Instant,
+) -> Result<Outcome, SubmitError> {
+    let repeatable = command.idempotency.is_some() || matches!(command.op, Op::Barrier);
+    let bytes = command.encode();
+    let mut taken_perhaps = false;
+    loop {
+        let reason = match timeout_at(deadline, consensus.propose(bytes.clone())).await {
+            Ok(Ok(outcome)) => return decode_outcome(&outcome),
+            Ok(Err(ProposeError::NotAccepted(reason))) => reason,
+            Ok(Err(ProposeError::Unknown(reason))) => {
+                taken_perhaps = true;
+                reason
+            }
+            Ok(Err(ProposeError::ShuttingDown)) if !taken_perhaps => {
+                return Err(SubmitError::ShuttingDown);
+            }
+            Ok(Err(error @ ProposeError::ShuttingDown)) => {
+                return Err(SubmitError::OutcomeUnknown(error.to_string()));
+            }
+            Err(_) => {
+                return Err(SubmitError::OutcomeUnknown(
+                    "no answer came within the request timeout".into(),
+                ));
+            }
+        };
+        if taken_perhaps && !repeatable {
+            return Err(SubmitError::OutcomeUnknown(reason));
+        }
+        if Instant::now() + RETRY_PAUSE >= deadline {
+            return Err(match taken_perhaps {
+                true => SubmitError::OutcomeUnknown(reason),
+                false => SubmitError::NoQuorum(reason),
+            });
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// The command for `op`, stamped with this node's clock.
+fn command_now(op: Op, idempotency: Option<Idempotency>) -> Command {
+    // A clock before 1970 reads as 1970.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Command {
+        stamped_at: Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+        idempotency,
+        op,
+    }
+}
+
+/// The outcome of a command that was carried out, whether or not this build can read it.
+fn decode_outcome(bytes: &[u8]) -> Result<Outcome, SubmitError> {
+    Outcome::decode(bytes)
+        .map_err(|error| SubmitError::OutcomeUnknown(format!("the answer cannot be read: {error}")))
+}

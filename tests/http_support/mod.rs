@@ -1,0 +1,512 @@
+//! A replicated log in memory, and a client of the API over it that needs no network.
+
+// Every test program uses some of this, none all of it.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use raft3d::consensus::{Consensus, Member, ProposeError, Role, Status};
+use raft3d::domain::command::{Command, Op};
+use raft3d::domain::state::State;
+use raft3d::domain::time::Timestamp;
+use raft3d::http;
+use raft3d::service::{FarmService, Limits};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// Longest wait for a condition that is to come true.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The node id of every fake.
+pub const NODE_ID: i32 = 3;
+
+/// What becomes of proposals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Committed, and applied wherever the fake does not lag.
+    #[default]
+    Commit,
+    /// Taken by no leader.
+    NotAccepted,
+    /// Lost on the way to the leader, or with it.
+    UnknownAndLost,
+    /// Committed, but the answer is lost.
+    UnknownYetCommitted,
+    /// Never answered.
+    Hang,
+    /// The node is stopping.
+    ShuttingDown,
+}
+
+/// A whole cluster in memory, seen from one node.
+#[derive(Debug)]
+pub struct Fake {
+    script: Mutex<Script>,
+    /// What this node has applied: a state of the history.
+    local: watch::Sender<State>,
+    /// Proposals that have their place in the log.
+    proposed: watch::Sender<usize>,
+    /// Answers that may be given; more than can be counted unless they are held.
+    answers: watch::Sender<usize>,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Script {
+    /// What comes next, first; [`Script::mode`] when it is empty.
+    next_modes: Vec<Mode>,
+    mode: Mode,
+    /// This node applies only what it is told to.
+    lagging: bool,
+    /// This node applies what is waited for, and no more.
+    reluctant: bool,
+    /// The state after each log entry that was applied.
+    history: BTreeMap<u64, State>,
+    committed: State,
+    status: Status,
+    snapshot: u64,
+}
+
+impl Fake {
+    /// An empty farm.
+    pub fn new() -> Arc<Fake> {
+        let state = State::new();
+        Arc::new(Fake {
+            script: Mutex::new(Script {
+                next_modes: Vec::new(),
+                mode: Mode::Commit,
+                lagging: false,
+                reluctant: false,
+                history: BTreeMap::new(),
+                committed: state.clone(),
+                status: initial_status(),
+                snapshot: 0,
+            }),
+            local: watch::Sender::new(state),
+            proposed: watch::Sender::new(0),
+            answers: watch::Sender::new(usize::MAX),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(0),
+        })
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+
+    /// From now on proposals go as `mode` says.
+    pub fn set_mode(&self, mode: Mode) {
+        self.script().mode = mode;
+    }
+
+    /// The next proposals go as `modes` say, one after the other.
+    pub fn set_next_modes(&self, modes: &[Mode]) {
+        self.script().next_modes = modes.to_vec();
+    }
+
+    /// Changes what the node says of the cluster.
+    pub fn set_status(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.script().status);
+    }
+
+    /// The index the next snapshots will cover; 0 for none.
+    pub fn set_snapshot(&self, index: u64) {
+        self.script().snapshot = index;
+    }
+
+    /// From now on this node applies only what [`Fake::apply_to`] says.
+    pub fn lag(&self) {
+        self.script().lagging = true;
+    }
+
+    /// From now on this node applies only as much as somebody waits for: the stalest node that
+    /// keeps its promises.
+    pub fn apply_when_waited_for(&self) {
+        self.script().lagging = true;
+        self.script().reluctant = true;
+    }
+
+    /// This node applies the log up to `index`.
+    pub fn apply_to(&self, index: u64) {
+        let state = self
+            .script()
+            .history
+            .get(&index)
+            .expect("a committed index")
+            .clone();
+        self.local.send_if_modified(|local| {
+            let newer = state.applied_index() > local.applied_index();
+            if newer {
+                *local = state;
+            }
+            newer
+        });
+    }
+
+    /// From now on answers wait for [`Fake::release_answers`].
+    pub fn hold_answers(&self) {
+        self.answers.send_replace(0);
+    }
+
+    /// Lets the answer of the next `count` proposals go, beyond those let go before.
+    pub fn release_answers(&self, count: usize) {
+        self.answers.send_modify(|answers| *answers += count);
+    }
+
+    /// Another node's client writes; returns the log index when that is acknowledged.
+    pub fn commit_elsewhere(&self, op: Op) -> u64 {
+        let command = Command {
+            stamped_at: Timestamp::EPOCH,
+            idempotency: None,
+            op,
+        };
+        self.commit(&command.encode()).0
+    }
+
+    /// How many proposals have come so far.
+    pub fn proposal_count(&self) -> usize {
+        *self.proposed.borrow()
+    }
+
+    /// Resolves when `count` proposals have come.
+    pub async fn wait_for_proposals(&self, count: usize) {
+        let mut proposed = self.proposed.subscribe();
+        let wait = proposed.wait_for(|&proposed| proposed >= count);
+        let waited = tokio::time::timeout(DEADLINE, wait).await;
+        let seen = self.proposal_count();
+        waited
+            .unwrap_or_else(|_| panic!("{count} proposals should come, {seen} came"))
+            .unwrap();
+    }
+
+    /// The most proposals that were in flight at a time.
+    pub fn most_in_flight(&self) -> usize {
+        self.most_in_flight.load(Ordering::SeqCst)
+    }
+
+    /// The state of this node.
+    pub fn local_state(&self) -> State {
+        self.local.borrow().clone()
+    }
+
+    /// Puts a command into the log: its index and encoded outcome.
+    fn commit(&self, command: &[u8]) -> (u64, Vec<u8>) {
+        let mut script = self.script();
+        let index = script.committed.applied_index() + 1;
+        let outcome = script.committed.apply_bytes(index, command);
+        let state = script.committed.clone();
+        script.history.insert(index, state.clone());
+        if !script.lagging {
+            self.local.send_replace(state);
+        }
+        (index, outcome.encode())
+    }
+
+    async fn answer(&self, command: &[u8]) -> Result<Vec<u8>, ProposeError> {
+        let mode = {
+            let mut script = self.script();
+            match script.next_modes.is_empty() {
+                true => script.mode,
+                false => script.next_modes.remove(0),
+            }
+        };
+        // The place in the log comes first, the answer when it may.
+        let committed = matches!(mode, Mode::Commit | Mode::UnknownYetCommitted)
+            .then(|| self.commit(command).1);
+        let mut number = 0;
+        self.proposed.send_modify(|proposed| {
+            *proposed += 1;
+            number = *proposed;
+        });
+        tokio::task::yield_now().await;
+        let mut answers = self.answers.subscribe();
+        let _ = answers.wait_for(|&answers| answers >= number).await;
+        match (mode, committed) {
+            (Mode::Commit, Some(outcome)) => Ok(outcome),
+            (Mode::NotAccepted, _) => Err(ProposeError::NotAccepted("no leader is known".into())),
+            (Mode::Hang, _) => std::future::pending().await,
+            (Mode::ShuttingDown, _) => Err(ProposeError::ShuttingDown),
+            _ => Err(ProposeError::Unknown("the leader was lost".into())),
+        }
+    }
+}
+
+/// Takes a proposal out of the count when its future ends or is dropped.
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Consensus for Fake {
+    async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
+        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        let _guard = InFlight(&self.in_flight);
+        self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
+        self.answer(&command).await
+    }
+
+    fn state(&self) -> State {
+        self.local_state()
+    }
+
+    async fn wait_applied(&self, index: u64) {
+        if self.script().reluctant {
+            self.apply_to(index);
+        }
+        let mut local = self.local.subscribe();
+        let _ = local.wait_for(|state| state.applied_index() >= index).await;
+    }
+
+    fn status(&self) -> Status {
+        self.script().status.clone()
+    }
+
+    fn create_snapshot(&self) -> u64 {
+        self.script().snapshot
+    }
+}
+
+fn initial_status() -> Status {
+    let members = [(1, Some(30)), (2, None), (NODE_ID, None)].map(|(id, last_log_index)| Member {
+        id,
+        raft_addr: format!("127.0.0.1:{}", 9080 + id),
+        learner: false,
+        last_log_index,
+        last_contact_ms: None,
+    });
+    Status {
+        node_id: NODE_ID,
+        leader: Some(1),
+        role: Role::Follower,
+        term: 4,
+        last_log_index: 31,
+        committed_index: 30,
+        applied_index: 29,
+        snapshot_index: 20,
+        log_start_index: 11,
+        members: members.into(),
+    }
+}
+
+/// One answer of the API, of which the common rules are already checked.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    /// The body as JSON; null if it is empty.
+    pub json: Value,
+}
+
+impl Answer {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// `X-Raft3d-Index`.
+    pub fn index(&self) -> u64 {
+        self.header("x-raft3d-index").unwrap().parse().unwrap()
+    }
+
+    /// The answer, which must have this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Answer {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    /// Checks that the answer is a problem of this status and type; returns its detail.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, name: &str) -> &str {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(
+            self.json["type"],
+            format!("/problems/{name}"),
+            "{}",
+            self.text
+        );
+        self.json["detail"].as_str().unwrap()
+    }
+
+    /// The pointers of a problem's errors.
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.json["errors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        errors
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect()
+    }
+
+    /// The ids of a list.
+    pub fn ids(&self) -> Vec<Value> {
+        self.json
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|object| object["id"].clone())
+            .collect()
+    }
+}
+
+/// The API over a fake.
+#[derive(Debug, Clone)]
+pub struct Api {
+    pub fake: Arc<Fake>,
+    pub router: Router,
+}
+
+impl Api {
+    /// Over an empty farm; to be called in a tokio runtime.
+    pub fn new() -> Api {
+        Api::with_limits(Limits {
+            request_timeout: DEADLINE,
+            ..Limits::default()
+        })
+    }
+
+    /// Over an empty farm, giving up after `millis`.
+    pub fn with_timeout(millis: u64) -> Api {
+        Api::with_limits(Limits {
+            request_timeout: Duration::from_millis(millis),
+            ..Limits::default()
+        })
+    }
+
+    pub fn with_limits(limits: Limits) -> Api {
+        let fake = Fake::new();
+        let router = http::router(FarmService::with_limits(Arc::clone(&fake), limits));
+        Api { fake, router }
+    }
+
+    /// Sends `request`; whatever the answer is, the common rules are checked.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let what = format!("{} {}", request.method(), request.uri());
+        let is_head = request.method() == Method::HEAD;
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.into()).unwrap();
+        let json = match text.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_str(&text).unwrap_or_else(|error| {
+                panic!("{what}: {error}: {text}");
+            }),
+        };
+        let answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+            json,
+        };
+        check_common_rules(&what, &answer, is_head);
+        answer
+    }
+
+    pub async fn request(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        self.send(request(method, path, body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, Body::empty()).await
+    }
+
+    pub async fn post(&self, path: &str, body: impl ToString) -> Answer {
+        self.request("POST", path, body.to_string()).await
+    }
+
+    /// Posts with an `Idempotency-Key`.
+    pub async fn post_with_key(&self, path: &str, key: &str, body: impl ToString) -> Answer {
+        let mut request = request("POST", path, body.to_string());
+        request
+            .headers_mut()
+            .insert("idempotency-key", key.parse().unwrap());
+        self.send(request).await
+    }
+}
+
+pub fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .body(body.into())
+        .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+}
+
+/// What holds for each and every answer.
+#[track_caller]
+fn check_common_rules(what: &str, answer: &Answer, is_head: bool) {
+    let header = |name| {
+        answer
+            .header(name)
+            .unwrap_or_else(|| panic!("{what}: no {name}"))
+    };
+    header("x-raft3d-index").parse::<u64>().unwrap();
+    assert_eq!(header("x-raft3d-node"), NODE_ID.to_string(), "{what}");
+    assert!(!header("x-request-id").is_empty(), "{what}");
+    if is_head {
+        assert_eq!(answer.text, "", "{what}");
+    } else if answer.status.is_success() {
+        assert_eq!(header("content-type"), "application/json", "{what}");
+    } else {
+        check_problem(what, answer);
+    }
+}
+
+#[track_caller]
+fn check_problem(what: &str, answer: &Answer) {
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json"),
+        "{what}"
+    );
+    let problem = answer
+        .json
+        .as_object()
+        .unwrap_or_else(|| panic!("{what}: {}", answer.text));
+    for name in problem.keys() {
+        let known = ["type", "title", "status", "detail", "errors"];
+        assert!(
+            known.contains(&name.as_str()),
+            "{what}: {name} in {}",
+            answer.text
+        );
+    }
+    assert!(
+        problem["type"].as_str().unwrap().starts_with("/problems/"),
+        "{what}"
+    );
+    assert!(!problem["title"].as_str().unwrap().is_empty(), "{what}");
+    assert_eq!(problem["status"], answer.status.as_u16(), "{what}");
+    assert!(!problem["detail"].as_str().unwrap().is_empty(), "{what}");
+    for error in problem
+        .get("errors")
+        .map(|errors| errors.as_array().unwrap())
+        .into_iter()
+        .flatten()
+    {
+        let pointer = error["pointer"].as_str().unwrap();
+        assert!(
+            pointer.is_empty() || pointer.starts_with('/'),
+            "{what}: {pointer}"
+        );
+        assert!(!error["detail"].as_str().unwrap().is_empty(), "{what}");
+    }
+    let retry_after = answer.header("retry-after");
+    let expected = (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some("1");
+    assert_eq!(retry_after, expected, "{what}");
+}
