@@ -20,7 +20,7 @@ class listener : public rpc_listener,
                  public std::enable_shared_from_this<listener> {
 public:
     /// Connections served at once; more are closed at the door.
-    static constexpr size_t max_sessions = 1024;
+    static constexpr size_t max_sessions = 256;
     /// Pause after a failure to accept, such as a lack of file descriptors.
     static constexpr int accept_retry_ms = 100;
 

@@ -48,8 +48,12 @@ struct response_vector {
 };
 
 // How a failing test prints its parameter.
-inline void PrintTo(const request_vector& v, std::ostream* out) { *out << v.name; }
-inline void PrintTo(const response_vector& v, std::ostream* out) { *out << v.name; }
+inline void PrintTo(const request_vector& v, std::ostream* out) {
+    *out << v.name;
+}
+inline void PrintTo(const response_vector& v, std::ostream* out) {
+    *out << v.name;
+}
 
 std::vector<request_vector> request_vectors();
 std::vector<response_vector> response_vectors();
