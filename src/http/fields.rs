@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::problem::{Problem, ProblemType};
 use crate::domain::command::FieldProblem;
 
-/// Longest text of one field's error; what it quotes may be as long as a body.
+/// Longest text of one field's error, in characters; what it quotes may be as long as a body.
 const ERROR_TEXT_MAX: usize = 300;
 
 /// The members of a JSON object, and what was found wrong with them so far.
@@ -107,9 +107,9 @@ impl Fields {
 
     /// Notes that the field `name` is wrong and why.
     pub fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
-        let mut problem = reason.to_string();
-        if problem.len() > ERROR_TEXT_MAX {
-            problem.truncate(problem.floor_char_boundary(ERROR_TEXT_MAX));
+        let reason = reason.to_string();
+        let mut problem: String = reason.chars().take(ERROR_TEXT_MAX).collect();
+        if problem.len() < reason.len() {
             problem.push('…');
         }
         self.errors.push(FieldProblem {
@@ -313,6 +313,6 @@ mod tests {
         let mut fields = fields(&format!("{{\"type\":\"{}\"}}", "é".repeat(10_000)));
         let _ = fields.required_name("type", FilamentType::Pla);
         let problem = fields.finish(Vec::new()).unwrap_err();
-        assert!(problem.detail().len() < 2 * ERROR_TEXT_MAX);
+        assert!(problem.detail().chars().count() < 2 * ERROR_TEXT_MAX);
     }
 }

@@ -1,0 +1,213 @@
+//! The API behind a real listener: what only shows on the wire.
+
+mod http_support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use http_support::{Api, DEADLINE};
+use raft3d::http::listener::Listener;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A node's HTTP side, listening until it is dropped.
+struct Server {
+    api: Api,
+    addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    async fn start() -> Server {
+        let api = Api::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let router = api.router.clone();
+        let task = tokio::spawn(async move {
+            axum::serve(Listener(listener), router).await.unwrap();
+        });
+        Server { api, addr, task }
+    }
+
+    /// Sends `parts` over one connection, each when the answer to the one before has come, and
+    /// returns the answers.
+    async fn exchange(&self, parts: Vec<Vec<u8>>) -> Vec<WireAnswer> {
+        let addr = self.addr;
+        let exchange = tokio::task::spawn_blocking(move || {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            let mut answers = Vec::new();
+            for part in parts {
+                stream.write_all(&part).unwrap();
+                answers.push(WireAnswer::read(&mut stream));
+            }
+            stream.shutdown(Shutdown::Both).unwrap();
+            answers
+        });
+        exchange.await.unwrap()
+    }
+}
+
+/// An answer with a `Content-Length`, as it comes over the wire.
+#[derive(Debug)]
+struct WireAnswer {
+    status: u16,
+    head: String,
+    json: Value,
+}
+
+impl WireAnswer {
+    fn read(stream: &mut TcpStream) -> WireAnswer {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the head of an answer");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).expect("the body of an answer");
+        WireAnswer {
+            status: head["http/1.1 ".len()..][..3].parse().unwrap(),
+            json: serde_json::from_slice(&body).unwrap_or_default(),
+            head,
+        }
+    }
+}
+
+fn post(target: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+fn printer() -> String {
+    json!({"company": "a", "model": "b"}).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_of_the_assignment_works_with_its_quotes() {
+    let server = Server::start().await;
+    let filament = json!({"type": "PLA", "color": "c", "total_weight_in_grams": 9});
+    let job = json!({
+        "printer_id": 1, "filament_id": 1, "filepath": "d", "print_weight_in_grams": 5,
+    });
+    let answers = server
+        .exchange(vec![
+            post("/api/v1/printers", &printer()),
+            post("/api/v1/filaments", &filament.to_string()),
+            post("/api/v1/print_jobs", &job.to_string()),
+            post("/api/v1/print_jobs/1/status?status=\"running\"", ""),
+            post(
+                "/api/v1/print_jobs/1/status?status=\"done\"",
+                "{\"status\": \"Done\"}",
+            ),
+        ])
+        .await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [201, 201, 201, 200, 200], "{answers:#?}");
+    assert_eq!(answers[4].json["status"], "Done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_serves_many_requests_with_bodies_kept_as_they_are() {
+    let server = Server::start().await;
+    let quoted = "POST /\" HTTP/1.1\r\n\"";
+    let body = json!({"company": quoted, "model": "b"}).to_string();
+    let requests = vec![post("/api/v1/printers", &body); 50];
+    for (number, answer) in server.exchange(requests).await.into_iter().enumerate() {
+        assert_eq!(answer.status, 201, "{answer:#?}");
+        assert_eq!(answer.json["id"], number + 1);
+        assert_eq!(answer.json["company"], quoted);
+    }
+}
+
+/// The client is still sending when the limit is passed: it gets the answer, not a reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_above_the_limit_is_answered() {
+    let server = Server::start().await;
+    let body = " ".repeat(8 << 20);
+    let answers = server.exchange(vec![post("/api/v1/printers", &body)]).await;
+    assert_eq!(answers[0].status, 413, "{answers:#?}");
+    assert!(
+        answers[0].head.contains("application/problem+json"),
+        "{answers:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_changes_nothing_and_others_are_served() {
+    let server = Server::start().await;
+    let addr = server.addr;
+    let broken = tokio::task::spawn_blocking(move || {
+        let whole = post("/api/v1/printers", &printer());
+        for cut in (10..whole.len()).step_by(7) {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            stream.write_all(&whole[..cut]).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            // The server may answer or just close; it must do either in time.
+            stream
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+                "{cut}: {answer}"
+            );
+        }
+    });
+    broken.await.unwrap();
+    assert_eq!(server.api.fake.local_state().printer_count(), 0);
+    let answers = server
+        .exchange(vec![post("/api/v1/printers", &printer())])
+        .await;
+    assert_eq!(answers[0].status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_costs_nothing() {
+    let server = Server::start().await;
+    let addr = server.addr;
+    let garbage = tokio::task::spawn_blocking(move || {
+        let requests: [&[u8]; 6] = [
+            b"\0\0\0\0\0\0\0\0\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"POST /\" \" HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"GET /api/v1/printers HTTP/1.1\r\nContent-Length: nonsense\r\n\r\n",
+        ];
+        for request in requests {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            stream.write_all(request).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+                "{request:?}: {answer}"
+            );
+        }
+    });
+    garbage.await.unwrap();
+    let answers = server
+        .exchange(vec![post("/api/v1/printers", &printer())])
+        .await;
+    assert_eq!(answers[0].status, 201);
+}
