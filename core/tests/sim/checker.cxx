@@ -129,10 +129,10 @@ void checker::check_leadership(sim_server& s, const before& was) {
         fail("term ", r.term(), " has two leaders: ", known->second, " and ", s.id());
     }
     if (was.role == srv_role::leader && was.term == r.term()) return;
-    // 12: every leader has every committed entry.
-    for (uint64_t i = s.disk().start_index(); i <= committed_.size(); ++i) {
+    // 12: every leader has every entry that was committed in an earlier term.
+    for (uint64_t i = s.disk().snapshot_index() + 1; i <= committed_.size(); ++i) {
+        if (committed_[i - 1].committed_in >= r.term()) break;
         const disk::stored_entry* entry = s.disk().logical_at(i);
-        if (i <= s.disk().snapshot_index()) continue;
         if (!entry || entry->term() != committed_[i - 1].term) {
             fail("leader ", s.id(), " of term ", r.term(), " lacks committed entry ", i);
         }
@@ -165,7 +165,7 @@ void checker::check_commit(sim_server& s, const before& was) {
     for (uint64_t i = was.commit + 1; i <= r.commit_index(); ++i) commit_entry(s, was, i);
 }
 
-void checker::commit_entry(sim_server& s, const before&, uint64_t index) {
+void checker::commit_entry(sim_server& s, const before& was, uint64_t index) {
     const disk::stored_entry* entry = s.disk().logical_at(index);
     if (index <= committed_.size()) {
         const committed_fact& fact = committed_[index - 1];
@@ -183,6 +183,7 @@ void checker::commit_entry(sim_server& s, const before&, uint64_t index) {
     committed_fact fact;
     fact.term = entry->term();
     fact.hash = content_hash(*entry->entry);
+    fact.committed_in = was.role == srv_role::leader ? was.term : s.node().term();
     const uint64_t before_it = committed_.empty() ? 0 : committed_.back().chain;
     fact.chain = mix(mix(before_it, index), fact.hash);
     if (entry->entry->get_val_type() == log_val_type::conf) {
@@ -344,7 +345,7 @@ void checker::config_saved(sim_server& s, const cluster_config& config, bool joi
         fail("server ", s.id(), " saves configuration ", index, " after ",
              s.disk().config->get_log_idx());
     }
-    if (index > s.node().commit_index()) {
+    if (index > std::max<uint64_t>(s.node().commit_index(), committed_.size())) {
         fail("server ", s.id(), " saves configuration ", index, " before it is committed");
     }
 }

@@ -57,6 +57,7 @@ private:
     struct committed_fact {
         uint64_t term;
         uint64_t hash;
+        uint64_t committed_in;  ///< Term of the leader that committed it.
         uint64_t chain;  ///< State of a machine that applied everything up to here.
         nuraft::ptr<nuraft::cluster_config> config;  ///< Of a configuration entry.
     };

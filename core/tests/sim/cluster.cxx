@@ -118,10 +118,7 @@ void cluster::stop_faults() {
     if (tracing()) trace("faults stop");
     network_.heal();
     network_.set_loss(0);
-    for (auto& [id, s] : servers_) {
-        s->set_disk_slowness(1);
-        if (!s->running()) s->boot();
-    }
+    for (auto& [id, s] : servers_) s->calm();
 }
 
 bool cluster::agreed(std::string* why) const {

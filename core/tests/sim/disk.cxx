@@ -96,6 +96,12 @@ uint64_t disk::store_next() {
     return write.number;
 }
 
+uint64_t disk::settled_next() const {
+    uint64_t next = next_index();
+    for (const queued_write& write : queued_) next = std::min(next, write.first);
+    return next;
+}
+
 void disk::apply_to_disk(const operation& op) {
     if (op.truncate) {
         const uint64_t first = std::max(op.index, durable_start_);

@@ -57,6 +57,8 @@ public:
     bool has_queued() const { return !queued_.empty(); }
     /// Moves the oldest queued write into the store; returns its number.
     uint64_t store_next();
+    /// No entry from here on is both stored and final: a queued write will replace it.
+    uint64_t settled_next() const;
     uint64_t last_stored_write() const { return last_stored_write_; }
 
     bool has_unsynced() const { return !unsynced_.empty(); }

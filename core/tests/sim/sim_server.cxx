@@ -88,6 +88,7 @@ void sim_server::power_off() {
     requests_.clear();
     pending_.clear();
     timers_.clear();
+    disk_failed_ = false;
     transfers_.clear();
     received_objects_.clear();
     apply_scheduled_ = sync_scheduled_ = store_scheduled_ = false;
@@ -135,10 +136,20 @@ time_us sim_server::stalled_for() const {
     return std::max<time_us>(0, stalled_until_ - world_.events().now());
 }
 
+void sim_server::calm() {
+    slowness_ = 1;
+    crash_countdown_ = -1;
+    if (disk_failed_) crash();
+    if (!running()) boot();
+}
+
 void sim_server::fail_disk() {
     if (!running()) return;
     disk_failed_ = true;
-    later_do(world_.chance().between(0, 100) * ms, [this] { crash(); });
+    const uint64_t life = life_;
+    world_.events().after(world_.chance().between(0, 100) * ms, [this, life] {
+        if (life == life_) crash();
+    });
     input(protocol::inputs::log_failed{});
 }
 

@@ -56,6 +56,8 @@ public:
     void stall(time_us duration);
     time_us stalled_for() const;
     void set_disk_slowness(int32_t factor) { slowness_ = factor; }
+    /// No fault is pending any more; one that a restart has to cure is cured.
+    void calm();
     /// A log write fails; the server goes down soon after.
     void fail_disk();
 

@@ -104,7 +104,7 @@ void sim_server::apply_some() {
 
 bool sim_server::apply_next() {
     const uint64_t index = machine_.index + 1;
-    if (installing_ || index > may_apply_ || index >= disk_.next_index()) return false;
+    if (installing_ || index > may_apply_ || index >= disk_.settled_next()) return false;
     if (world_.opts().machine_is_durable && index > disk_.durable_index()) return false;
     if (index < disk_.start_index()) {
         fail("server ", id_, " compacted entry ", index, " before applying it");
@@ -140,8 +140,9 @@ void sim_server::maybe_create_snapshot(bool wanted) {
     if (index < disk_.snapshot_index() + static_cast<uint64_t>(distance)) return;
     ptr<cluster_config> config = node_->config_at(index);
     if (!config) fail("server ", id_, " knows no configuration for a snapshot at ", index);
-    if (config->get_log_idx() > index) {
-        fail("server ", id_, " gives the configuration of ", config->get_log_idx(),
+    // A server that joined knows none older than the one it was invited with (behaviour 23.2).
+    if (config->get_log_idx() > std::max(index, world_.check().committed())) {
+        fail("server ", id_, " gives the uncommitted configuration ", config->get_log_idx(),
              " for a snapshot at ", index);
     }
     creating_snapshot_ = true;
