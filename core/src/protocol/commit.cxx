@@ -70,12 +70,15 @@ void raft::on_commit_answer(const inputs::commit_answer& in) {
 void raft::raise_commit(uint64_t index) {
     if (index <= commit_index_) return;
     commit_index_ = index;
+    const ptr<cluster_config> before = config_;
     activate_committed_configs();
     out_->commit = commit_index_;
     if (role_ != srv_role::leader) return;
     for (auto& [peer_id, p] : peers_) {
         if (!try_send(p)) p.commit_pending = true;
     }
+    // A smaller cluster may need no further answer for what is already in the log.
+    if (config_ != before) recompute_commit();
 }
 
 void raft::activate_committed_configs() {

@@ -83,7 +83,8 @@ uint64_t log_tail::durable(uint64_t index, uint64_t seen) const {
     return seen < newest_cut_ ? 0 : std::min(index, last_index());
 }
 
-void log_tail::reset() {
+void log_tail::reset(bool emptied) {
+    if (emptied) newest_cut_ = next_number_;
     pending_.clear();
     tail_.clear();
 }

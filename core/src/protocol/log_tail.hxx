@@ -32,8 +32,9 @@ public:
     /// What a durability report from a store that has seen writes up to `seen` still says of the
     /// log as it is now; 0: nothing. Reports may come late.
     uint64_t durable(uint64_t index, uint64_t seen) const;
-    /// The store was emptied up to `last` (a snapshot was installed), pending writes included.
-    void reset();
+    /// The store was changed behind our back, by a snapshot or a pack; nothing is pending.
+    /// `emptied`: it holds none of the entries that were written so far.
+    void reset(bool emptied);
 
 private:
     struct pending_write {

@@ -204,7 +204,7 @@ private:
     // recv_snapshot.cxx
     void on_install_request(const inputs::request& in);
     void on_object_saved(const inputs::object_saved& in);
-    void adopt_snapshot(const ptr<snapshot>& meta);
+    void adopt_snapshot(const ptr<snapshot>& meta, bool discarded);
 
     // membership_change.cxx: joining, leaving, attributes
     void on_add_server(const inputs::add_server& in);
@@ -334,7 +334,7 @@ private:
         uint64_t request = 0;  ///< The object that is being saved; 0: none.
         ptr<req_msg> msg;
         ptr<snapshot> meta;
-        bool last = false;
+        bool discard_log = false;
     };
     receiving receiving_;
     std::map<uint64_t, ptr<req_msg>> packs_waiting_;  ///< Handed to the store, by request number.

@@ -91,7 +91,7 @@ void raft::on_pack_installed(const inputs::pack_installed& in) {
     packs_waiting_.erase(found);
     if (in.ok) {
         // Only committed entries travel in packs.
-        log_.reset();
+        log_.reset(true);
         durable_index_ = log_.last_index();
         uncommitted_configs_.clear();
         scan_uncommitted_configs();

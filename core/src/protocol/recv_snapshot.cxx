@@ -77,7 +77,6 @@ void raft::on_install_request(const inputs::request& in) {
     receiving_.request = in.number;
     receiving_.msg = in.msg;
     receiving_.meta = meta;
-    receiving_.last = object->is_done();
     save_object s;
     s.request = in.number;
     s.msg = in.msg;
@@ -85,6 +84,7 @@ void raft::on_install_request(const inputs::request& in) {
     // "If existing log entry has same index and term as snapshot's last included entry, retain log
     // entries following it. Otherwise discard the entire log" (Raft figure 13).
     s.discard_log = term_of(meta->get_last_log_idx()) != meta->get_last_log_term();
+    receiving_.discard_log = s.discard_log;
     out_->saves.push_back(s);
 }
 
@@ -98,7 +98,7 @@ void raft::on_object_saved(const inputs::object_saved& in) {
                                                     log_.last_index() + 1, false));
     }
     // What is installed is the committed state of the cluster, whatever has become of the sender.
-    if (in.installed) adopt_snapshot(done.meta);
+    if (in.installed) adopt_snapshot(done.meta, done.discard_log);
     if (req.get_term() != state_.term && !state_.catching_up) {
         return answer_now(in.request, make_response(req, msg_type::install_snapshot_response,
                                                     log_.last_index() + 1, false));
@@ -110,9 +110,9 @@ void raft::on_object_saved(const inputs::object_saved& in) {
     answer_now(in.request, resp);
 }
 
-void raft::adopt_snapshot(const ptr<snapshot>& meta) {
+void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     const uint64_t through = meta->get_last_log_idx();
-    log_.reset();
+    log_.reset(discarded);
     snapshot_ = meta;
     durable_index_ = std::max(std::min(durable_index_, log_.last_index()), through);
     uncommitted_configs_.clear();
