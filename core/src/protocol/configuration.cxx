@@ -123,6 +123,7 @@ void raft::apply_config(const ptr<cluster_config>& next) {
         steps_to_leave_ = 2;
     }
     match_peers_to_config();
+    if (handover_ && voters() <= 1) handover_.reset();  // Nobody is left to hand over to.
     target_priority_ = std::max(highest_priority(), 1);
     priority_at_floor_since_ = now_;
     notify(notice::config_active, -1, next->get_log_idx());
