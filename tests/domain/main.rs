@@ -1,11 +1,15 @@
 //! The farm's state machine: every rule, every byte, and random histories against a naive model.
 
 mod codec;
+mod forgery;
 mod golden;
 mod idempotency;
+mod log;
 mod naive;
+mod queries;
 mod random;
 mod rules;
+mod sealing;
 mod snapshot;
 mod support;
 mod values;

@@ -1,0 +1,290 @@
+//! Snapshots with good checksums and bad contents.
+
+use raft3d::domain::command::Op;
+use raft3d::domain::id::{INTEGER_MAX, Id};
+use raft3d::domain::idempotency::Limits;
+use raft3d::domain::model::{Filament, FilamentType, JobStatus, PrintJob, Printer};
+use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::snapshot::SnapshotError;
+use raft3d::domain::state::State;
+use raft3d::domain::time::Timestamp;
+use serde::Serialize;
+
+use crate::sealing::{bytes_of, sealed};
+use crate::support::{
+    at, command, grams, new_filament, new_job, new_printer, number, snapshot, text,
+};
+
+fn read(bytes: &[u8]) -> Result<State, SnapshotError> {
+    State::read_snapshot(&mut &bytes[..])
+}
+
+/// Mirrors the snapshot's header without its checks.
+#[derive(Clone, Serialize)]
+struct Header {
+    applied_index: u64,
+    log_time: Timestamp,
+    limits: Limits,
+    next_ids: [i64; 3],
+    counts: [u64; 4],
+}
+
+impl Header {
+    fn of_an_empty_farm() -> Header {
+        Header {
+            applied_index: 100,
+            log_time: at(1_000),
+            limits: Limits::default(),
+            next_ids: [1; 3],
+            counts: [0; 4],
+        }
+    }
+}
+
+/// Mirrors a remembered answer without its checks.
+#[derive(Clone, Serialize)]
+struct Answer {
+    key: String,
+    fingerprint: [u8; 32],
+    given_at: Timestamp,
+    outcome: Outcome,
+}
+
+/// A snapshot with good checksums and whatever contents.
+#[derive(Clone)]
+struct Forged {
+    header: Header,
+    printers: Vec<Printer>,
+    filaments: Vec<Filament>,
+    jobs: Vec<PrintJob>,
+    answers: Vec<Answer>,
+}
+
+impl Forged {
+    /// Contents that are all right.
+    fn valid() -> Forged {
+        let answer = |key: &str, index| Answer {
+            key: key.to_owned(),
+            fingerprint: [0; 32],
+            given_at: at(500),
+            outcome: Outcome::new(index, Ok(Reply::Barrier)),
+        };
+        Forged {
+            header: Header::of_an_empty_farm(),
+            printers: vec![printer(number(1)), printer(text("x"))],
+            filaments: vec![filament(number(1)), filament(text("x"))],
+            jobs: vec![job(number(1)), job(number(2))],
+            answers: vec![answer("a", 10), answer("b", 11)],
+        }
+    }
+
+    fn read(&self) -> Result<State, SnapshotError> {
+        let mut header = self.header.clone();
+        header.counts = [
+            self.printers.len() as u64,
+            self.filaments.len() as u64,
+            self.jobs.len() as u64,
+            self.answers.len() as u64,
+        ];
+        read(&sealed(&[
+            bytes_of(&header),
+            self.printers.iter().flat_map(bytes_of).collect(),
+            self.filaments.iter().flat_map(bytes_of).collect(),
+            self.jobs.iter().flat_map(bytes_of).collect(),
+            self.answers.iter().flat_map(bytes_of).collect(),
+        ]))
+    }
+}
+
+fn printer(id: Id) -> Printer {
+    Printer {
+        id,
+        company: "Prusa".to_owned(),
+        model: "MK4".to_owned(),
+        created_at: at(100),
+        updated_at: at(200),
+    }
+}
+
+fn filament(id: Id) -> Filament {
+    Filament {
+        id,
+        filament_type: FilamentType::Abs,
+        color: "blue".to_owned(),
+        total_weight_in_grams: grams(1_000),
+        remaining_weight_in_grams: grams(800),
+        created_at: at(100),
+        updated_at: at(200),
+    }
+}
+
+fn job(id: Id) -> PrintJob {
+    PrintJob {
+        id,
+        printer_id: number(1),
+        filament_id: number(1),
+        filepath: "a.gcode".to_owned(),
+        print_weight_in_grams: grams(400),
+        status: JobStatus::Queued,
+        created_at: at(100),
+        updated_at: at(200),
+    }
+}
+
+#[test]
+fn derived_data_is_rebuilt() {
+    let mut state = Forged::valid().read().expect("a valid snapshot");
+    let filament = state.filament("1").expect("filament 1").clone();
+    assert_eq!(state.reserved(&filament), grams(800));
+    assert_eq!(state.available(&filament), grams(0));
+    assert_eq!(state.job_count_of(JobStatus::Queued), 2);
+    let outcome = state.apply(101, &command(1, new_job(None, number(1), number(1), 1)));
+    assert!(matches!(
+        outcome.result,
+        Err(Refusal::NotEnoughFilament { .. })
+    ));
+}
+
+/// Every rule that holds in a state is checked when one is read: each forgery is one step away
+/// from valid and is refused for its own reason.
+#[test]
+fn contradictions_are_refused_by_name() {
+    type Forgery = (&'static str, fn(&mut Forged));
+    let forgeries: &[Forgery] = &[
+        ("0 as the next id", |f| f.header.next_ids[0] = 0),
+        ("as the next id", |f| f.header.next_ids[1] = INTEGER_MAX + 2),
+        ("-5 as the next id", |f| f.header.next_ids[2] = -5),
+        ("printer 1 is out of order", |f| f.printers.reverse()),
+        ("printer 1 is out of order", |f| {
+            f.printers[1].id = text("1")
+        }),
+        ("has no company", |f| f.printers[0].company.clear()),
+        ("printer x has no model", |f| f.printers[1].model.clear()),
+        ("printer 1 was created", |f| {
+            f.printers[0].created_at = at(300)
+        }),
+        ("printer 1 was created", |f| {
+            f.printers[0].updated_at = at(1_001)
+        }),
+        ("filament 1 is out of order", |f| f.filaments.reverse()),
+        ("has no color", |f| f.filaments[0].color.clear()),
+        ("filament x weighs nothing", |f| {
+            f.filaments[1].total_weight_in_grams = grams(0);
+        }),
+        ("more left than its total", |f| {
+            f.filaments[1].remaining_weight_in_grams = grams(1_001);
+        }),
+        ("filament x was created", |f| {
+            f.filaments[1].updated_at = at(50)
+        }),
+        ("print job 1 is out of order", |f| f.jobs.reverse()),
+        ("print job 2 has no filepath", |f| {
+            f.jobs[1].filepath.clear()
+        }),
+        ("print job 1 weighs nothing", |f| {
+            f.jobs[0].print_weight_in_grams = grams(0);
+        }),
+        ("names printer 9,", |f| f.jobs[0].printer_id = number(9)),
+        ("names printer 1,", |f| f.jobs[0].printer_id = text("1")),
+        ("names filament y,", |f| f.jobs[0].filament_id = text("y")),
+        ("print job 1 was created", |f| f.jobs[0].updated_at = at(0)),
+        ("more of filament 1 than", |f| {
+            f.jobs[0].print_weight_in_grams = grams(401);
+        }),
+        ("more of filament 1 than", |f| {
+            for job in &mut f.jobs {
+                job.print_weight_in_grams = grams((1 << 53) - 1);
+            }
+        }),
+        ("index 101 is not of the log", |f| {
+            f.answers[1].outcome.index = 101
+        }),
+        ("index 0 is not of the log", |f| {
+            f.answers[0].outcome.index = 0
+        }),
+        ("a key of 0 bytes", |f| f.answers[0].key.clear()),
+        ("a key of 256 bytes", |f| f.answers[0].key = "k".repeat(256)),
+        ("no first answer", |f| f.answers[0].outcome.replayed = true),
+        ("is newer than the log", |f| {
+            f.answers[1].given_at = at(1_001)
+        }),
+        ("index 10 is out of order", |f| f.answers.reverse()),
+        ("index 11 is out of order", |f| {
+            f.answers[1].given_at = at(1)
+        }),
+        ("has the key of another", |f| {
+            f.answers[1].key = "a".to_owned()
+        }),
+        ("beyond its own limits", |f| f.header.limits.count_max = 1),
+        ("beyond its own limits", |f| f.header.limits.bytes_max = 10),
+    ];
+    assert!(Forged::valid().read().is_ok());
+    for (told, forge) in forgeries {
+        let mut forged = Forged::valid();
+        forge(&mut forged);
+        let error = forged.read().expect_err(told);
+        assert!(
+            matches!(error, SnapshotError::Inconsistent(_)),
+            "{told}: {error}"
+        );
+        assert!(error.to_string().contains(told), "{told}: {error}");
+    }
+}
+
+#[test]
+fn groups_end_where_their_frames_end() {
+    let valid = Forged::valid();
+    let mut header = valid.header.clone();
+    header.counts = [1, 0, 0, 0];
+    let two: Vec<u8> = valid.printers.iter().flat_map(bytes_of).collect();
+    let error = read(&sealed(&[bytes_of(&header), two])).expect_err("two instead of one");
+    assert!(
+        matches!(
+            error,
+            SnapshotError::Malformed {
+                frame: 1,
+                record: "printer",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_exhausted_counter_is_a_refusal_not_a_crash() {
+    let mut forged = Forged::valid();
+    forged.header.next_ids = [INTEGER_MAX, INTEGER_MAX + 1, INTEGER_MAX];
+    let mut state = forged.read().expect("a valid snapshot");
+    let last = state.apply(101, &command(1, new_printer(None)));
+    let Ok(Reply::Printer(last)) = last.result else {
+        panic!("the last integer is assigned: {last:?}");
+    };
+    assert_eq!(last.id, number(INTEGER_MAX));
+    for (index, op) in [(102, new_printer(None)), (103, new_filament(None, 5, None))] {
+        let outcome = state.apply(index, &command(1, op));
+        assert!(
+            matches!(outcome.result, Err(Refusal::IdsExhausted { .. })),
+            "{outcome:?}"
+        );
+    }
+    let named = state.apply(104, &command(1, new_printer(Some(text("mine")))));
+    assert!(named.result.is_ok(), "ids of one's own still work");
+    assert!(state.apply(105, &command(1, Op::Barrier)).result.is_ok());
+    let again = read(&snapshot(&state)).expect("still a valid snapshot");
+    assert_eq!(again.hash(), state.hash());
+}
+
+#[test]
+fn counts_and_strings_that_lie_are_refused() {
+    let mut header = Header::of_an_empty_farm();
+    header.counts = [u64::MAX; 4];
+    let error = read(&sealed(&[bytes_of(&header)])).expect_err("nothing behind the header");
+    assert!(matches!(error, SnapshotError::Truncated { .. }), "{error}");
+
+    // A string of 2^60 bytes in the first printer.
+    header.counts = [1, 0, 0, 0];
+    let printer = bytes_of(&(0u32, 7i64, 1u64 << 60));
+    let error = read(&sealed(&[bytes_of(&header), printer])).expect_err("no such string");
+    assert!(matches!(error, SnapshotError::Malformed { .. }), "{error}");
+}
