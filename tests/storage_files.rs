@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use raft3d::storage::snapshot::{PIECE_LEN, SnapshotId};
+use raft3d::storage::snapshot::{PIECE_LEN, PieceWriter, Snapshot, SnapshotId};
 use raft3d::storage::{DataDir, SnapshotStore, StorageError};
 
 fn id(index: u64, term: u64) -> SnapshotId {
@@ -24,6 +24,16 @@ fn write(store: &SnapshotStore, id: SnapshotId, body: &[u8]) {
     store
         .write(id, b"metadata", |out| out.write_all(body))
         .unwrap();
+}
+
+/// Loads the newest snapshot as it is.
+fn load(store: &SnapshotStore, first: u64, next: u64) -> Result<Option<Snapshot>, StorageError> {
+    let loaded = store.load(first, next, |snapshot| Ok(snapshot.clone()))?;
+    Ok(loaded.map(|(_, snapshot)| snapshot))
+}
+
+fn install(store: &SnapshotStore, received: PieceWriter) -> Result<Snapshot, StorageError> {
+    store.install(received, |snapshot| Ok(snapshot.clone()))
 }
 
 fn flip_last_byte(path: &Path) {
@@ -126,7 +136,7 @@ fn damaged_term_and_vote_are_refused_by_name() {
 fn a_snapshot_reads_back_and_only_the_newest_two_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = SnapshotStore::open(dir.path()).unwrap();
-    assert_eq!(store.load(1, 1).unwrap(), None);
+    assert_eq!(load(&store, 1, 1).unwrap(), None);
     for index in [10, 20, 30] {
         write(&store, id(index, 2), format!("state at {index}").as_bytes());
     }
@@ -134,7 +144,7 @@ fn a_snapshot_reads_back_and_only_the_newest_two_are_kept() {
     assert_eq!(snapshot_files(dir.path()).len(), 2);
 
     let store = SnapshotStore::open(dir.path()).unwrap();
-    let loaded = store.load(21, 40).unwrap().unwrap();
+    let loaded = load(&store, 21, 40).unwrap().unwrap();
     assert_eq!(
         (loaded.id, loaded.metadata.as_slice()),
         (id(30, 2), &b"metadata"[..])
@@ -167,7 +177,7 @@ fn an_interrupted_write_leaves_no_trace() {
     assert_eq!(store.newest().unwrap().0, id(10, 1));
 
     let store = SnapshotStore::open(dir.path()).unwrap();
-    assert_eq!(store.load(1, 30).unwrap().unwrap().body, b"good");
+    assert_eq!(load(&store, 1, 30).unwrap().unwrap().body, b"good");
     assert_eq!(
         snapshot_files(dir.path()).len(),
         1,
@@ -182,8 +192,8 @@ fn every_flipped_bit_and_every_cut_of_a_snapshot_is_noticed() {
     write(&store, id(10, 1), b"the state");
     let path = snapshot_files(dir.path()).remove(0);
     let good = fs::read(&path).unwrap();
-    let load = || SnapshotStore::open(dir.path()).unwrap().load(11, 20);
-    let expect_damage = |what: String| match load() {
+    let reload = || load(&SnapshotStore::open(dir.path()).unwrap(), 11, 20);
+    let expect_damage = |what: String| match reload() {
         Err(StorageError::Damaged { path: named, .. }) => assert_eq!(named, path, "{what}"),
         other => panic!("{what}: {other:?}"),
     };
@@ -200,7 +210,7 @@ fn every_flipped_bit_and_every_cut_of_a_snapshot_is_noticed() {
     fs::write(&path, [&good[..], b"x"].concat()).unwrap();
     expect_damage("one byte more".into());
     fs::write(&path, &good).unwrap();
-    assert_eq!(load().unwrap().unwrap().body, b"the state");
+    assert_eq!(reload().unwrap().unwrap().body, b"the state");
 }
 
 /// Snapshots at 10 and 20, the newer one damaged, and what a log `first..next` makes of it.
@@ -211,9 +221,7 @@ fn load_with_damage(first: u64, next: u64) -> Result<Option<u64>, StorageError> 
     write(&store, id(20, 1), b"newer");
     flip_last_byte(&snapshot_files(dir.path())[1]);
     let store = SnapshotStore::open(dir.path()).unwrap();
-    store
-        .load(first, next)
-        .map(|loaded| loaded.map(|snapshot| snapshot.id.index))
+    load(&store, first, next).map(|loaded| loaded.map(|snapshot| snapshot.id.index))
 }
 
 #[test]
@@ -233,17 +241,37 @@ fn an_older_snapshot_serves_only_if_the_log_covers_the_gap() {
 }
 
 #[test]
+fn a_snapshot_that_cannot_be_decoded_counts_as_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SnapshotStore::open(dir.path()).unwrap();
+    write(&store, id(10, 1), b"older");
+    write(&store, id(20, 1), b"from the future");
+    let decode = |snapshot: &Snapshot| match snapshot.body.as_slice() {
+        b"older" => Ok("older"),
+        _ => Err("unknown version".to_owned()),
+    };
+    let store = SnapshotStore::open(dir.path()).unwrap();
+    assert_eq!(
+        store.load(11, 30, decode).unwrap(),
+        Some((id(10, 1), "older"))
+    );
+    let store = SnapshotStore::open(dir.path()).unwrap();
+    let error = store.load(21, 30, decode).unwrap_err().to_string();
+    assert!(error.contains("unknown version"), "{error}");
+}
+
+#[test]
 fn a_log_that_begins_late_needs_a_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let store = SnapshotStore::open(dir.path()).unwrap();
     assert!(matches!(
-        store.load(5, 9),
+        load(&store, 5, 9),
         Err(StorageError::Missing { .. })
     ));
     write(&store, id(3, 1), b"too old");
     let store = SnapshotStore::open(dir.path()).unwrap();
     assert!(matches!(
-        store.load(5, 9),
+        load(&store, 5, 9),
         Err(StorageError::Missing { .. })
     ));
 }
@@ -255,18 +283,10 @@ fn a_whole_log_outlives_its_damaged_snapshot() {
     write(&store, id(10, 1), b"state");
     flip_last_byte(&snapshot_files(dir.path())[0]);
     assert_eq!(
-        SnapshotStore::open(dir.path())
-            .unwrap()
-            .load(1, 11)
-            .unwrap(),
+        load(&SnapshotStore::open(dir.path()).unwrap(), 1, 11).unwrap(),
         None
     );
-    assert!(
-        SnapshotStore::open(dir.path())
-            .unwrap()
-            .load(1, 10)
-            .is_err()
-    );
+    assert!(load(&SnapshotStore::open(dir.path()).unwrap(), 1, 10).is_err());
 }
 
 #[test]
@@ -301,9 +321,9 @@ fn a_snapshot_travels_in_pieces() {
         None,
         "nothing counts before it is complete"
     );
-    assert_eq!(receiver.install(incoming).unwrap().body, body);
+    assert_eq!(install(&receiver, incoming).unwrap().body, body);
     let reopened = SnapshotStore::open(to.path()).unwrap();
-    assert_eq!(reopened.load(1, 1).unwrap().unwrap().body, body);
+    assert_eq!(load(&reopened, 1, 1).unwrap().unwrap().body, body);
 }
 
 #[test]
@@ -319,7 +339,7 @@ fn a_damaged_transfer_is_not_installed() {
     let mut incoming = receiver.receive(id(7, 1)).unwrap();
     incoming.write(&bytes).unwrap();
     assert!(matches!(
-        receiver.install(incoming),
+        install(&receiver, incoming),
         Err(StorageError::Damaged { .. })
     ));
     assert_eq!(receiver.newest(), None);
@@ -330,7 +350,7 @@ fn a_damaged_transfer_is_not_installed() {
         .write_all(b"ignored")
         .unwrap();
     assert_eq!(
-        SnapshotStore::open(to.path()).unwrap().load(1, 1).unwrap(),
+        load(&SnapshotStore::open(to.path()).unwrap(), 1, 1).unwrap(),
         None
     );
 }

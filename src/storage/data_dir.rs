@@ -63,6 +63,11 @@ impl DataDir {
         record::write(&self.path.join("state"), Kind::State, state)
     }
 
+    /// The file of the cluster configuration.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("config")
+    }
+
     /// The saved cluster configuration, in the core's encoding.
     pub fn load_config(&self) -> Result<Vec<u8>, StorageError> {
         let lost = "the node no longer knows the members of its cluster";
@@ -71,7 +76,7 @@ impl DataDir {
 
     /// Saves the cluster configuration; durable when it returns `Ok`.
     pub fn save_config(&self, config: &[u8]) -> Result<(), StorageError> {
-        record::write(&self.path.join("config"), Kind::Config, config)
+        record::write(&self.config_path(), Kind::Config, config)
     }
 
     fn load(&self, name: &str, kind: Kind, lost: &'static str) -> Result<Vec<u8>, StorageError> {

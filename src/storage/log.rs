@@ -1,9 +1,9 @@
 //! The log of one node: appended to in memory, made durable in groups.
 //!
 //! Appending never waits for the disk. One thread, the flusher, makes everything appended so far
-//! durable with one sync; what is appended meanwhile shares the next. It then tells the
-//! [notifier](Log::set_notifier), from its own thread and with no lock held, so that the notifier
-//! may take the core's locks while other threads append.
+//! durable with one sync; what is appended meanwhile shares the next. Another thread, the teller,
+//! passes the news on to the [notifier](Log::set_notifier) with no lock held: the notifier may
+//! take the core's locks while other threads append, and may itself append and flush.
 //!
 //! A failure to write or to sync is remembered: nothing is called durable after it, and the
 //! notifier is told `false`. The system may have dropped the unwritten pages, so trying again
@@ -22,7 +22,7 @@ use super::entry::Entry;
 use super::error::StorageError;
 use super::medium::{Medium, MemoryMedium, ReadMore};
 
-/// Called by the flusher after each flush: `true` after progress, `false` after a failure.
+/// Called by the teller after one or more flushes: `true` after progress, `false` after a failure.
 pub type Notifier = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// How much a log did since it was opened.
@@ -36,10 +36,11 @@ pub struct LogStats {
 
 /// The log of one node. All methods may be called from any thread.
 ///
-/// Indexes begin with 1. Dropping the log flushes what is left and stops the flusher.
+/// Indexes begin with 1. Dropping the log flushes what is left and stops its threads.
 pub struct Log {
     shared: Arc<Shared>,
-    flusher: Mutex<Option<JoinHandle<()>>>,
+    /// The flusher, then the teller.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Lock order: `content` before `progress`. The notifier runs with neither.
@@ -77,9 +78,11 @@ struct Progress {
     durable: u64,
     /// What `durable` becomes if the flush under way succeeds.
     in_flight: u64,
-    /// Flushes asked for and flushes finished, counted.
+    /// Flushes asked for and finished, counted.
     requested: u64,
     completed: u64,
+    /// What the teller has passed on of `completed`.
+    told: u64,
     /// Why the log failed, once it has.
     failure: Option<String>,
     closing: bool,
@@ -104,7 +107,7 @@ impl Log {
         };
         Log {
             shared: Arc::new(Shared::new(content)),
-            flusher: Mutex::new(None),
+            threads: Mutex::new(Vec::new()),
         }
     }
 
@@ -122,18 +125,28 @@ impl Log {
             terms,
             volatile: false,
         }));
-        let worker = Arc::clone(&shared);
-        let flusher = thread::Builder::new()
-            .name("raft3d-flush".into())
-            .spawn(move || worker.run_flusher())?;
-        Ok(Log {
+        let log = Log {
             shared,
-            flusher: Mutex::new(Some(flusher)),
-        })
+            threads: Mutex::new(Vec::new()),
+        };
+        log.spawn("raft3d-flush", Shared::run_flusher)?;
+        log.spawn("raft3d-tell", Shared::run_teller)?;
+        Ok(log)
     }
 
-    /// Whom the flusher tells about its work; `None` to tell nobody. A call under way may still
-    /// be running when this returns.
+    /// Starts a thread whose events belong to the present span.
+    fn spawn(&self, name: &str, run: fn(&Shared)) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let span = tracing::Span::current();
+        let thread = thread::Builder::new()
+            .name(name.into())
+            .spawn(move || span.in_scope(|| run(&shared)))?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
+    /// Whom the teller tells; `None` to tell nobody. A call under way may still be running when
+    /// this returns.
     pub fn set_notifier(&self, notifier: Option<Notifier>) {
         *lock(&self.shared.notifier) = notifier;
     }
@@ -250,7 +263,7 @@ impl Log {
     }
 
     /// Makes everything appended so far durable before it returns. `false` if that failed, now or
-    /// earlier, or the log is closed. Never to be called from the notifier.
+    /// earlier, or the log is closed.
     pub fn flush(&self) -> bool {
         if lock(&self.shared.content).volatile {
             return true;
@@ -276,14 +289,16 @@ impl Log {
         }
     }
 
-    /// Flushes what is left and stops the flusher. Afterwards nothing becomes durable any more.
+    /// Flushes what is left, passes on the last news and stops the threads. Afterwards nothing
+    /// becomes durable any more. Not to be called from the notifier.
     pub fn close(&self) {
         lock(&self.shared.progress).closing = true;
         self.shared.changed.notify_all();
-        if let Some(flusher) = lock(&self.flusher).take()
-            && flusher.join().is_err()
-        {
-            tracing::error!("the thread that flushes the log panicked");
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log panicked");
+            }
         }
     }
 }
@@ -318,27 +333,41 @@ impl Shared {
             let outcome = self.flush_once();
             let mut progress = lock(&self.progress);
             progress.completed = ticket;
-            let ok = match outcome {
+            match outcome {
                 Ok(()) if progress.failure.is_none() => {
                     let reached = progress.in_flight;
                     self.set_durable(&mut progress, |durable| durable.max(reached));
-                    true
                 }
-                Ok(()) => false,
-                Err(error) => {
-                    record_failure(&mut progress, &error);
-                    false
-                }
-            };
+                Ok(()) => {}
+                Err(error) => record_failure(&mut progress, &error),
+            }
             drop(progress);
             self.changed.notify_all();
+        }
+        lock(&self.progress).closed = true;
+        self.changed.notify_all();
+    }
+
+    fn run_teller(&self) {
+        while let Some(ok) = self.next_news() {
             let notifier = lock(&self.notifier).clone();
             if let Some(notify) = notifier {
                 notify(ok);
             }
         }
-        lock(&self.progress).closed = true;
-        self.changed.notify_all();
+    }
+
+    /// Waits for flushes that nobody was told of; `None` when there will be none.
+    fn next_news(&self) -> Option<bool> {
+        let mut progress = lock(&self.progress);
+        while progress.told == progress.completed {
+            if progress.closed {
+                return None;
+            }
+            progress = wait(&self.changed, progress);
+        }
+        progress.told = progress.completed;
+        Some(progress.failure.is_none())
     }
 
     /// Waits for a flush to be asked for and returns its number; `None` when the log is closed

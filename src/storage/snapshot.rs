@@ -103,12 +103,19 @@ impl SnapshotStore {
         })
     }
 
-    /// Loads the newest snapshot, for a log that holds the entries `log_first..log_next`.
+    /// Loads the newest snapshot, for a log that holds the entries `log_first..log_next`, and
+    /// gives what `decode` makes of it.
     ///
-    /// A damaged file is passed over only if an older snapshot, or the empty state, and the log
-    /// together still hold everything that the damaged one covers; otherwise the damage is the
-    /// error. `None` means that the log begins with the first entry ever and needs no snapshot.
-    pub fn load(&self, log_first: u64, log_next: u64) -> Result<Option<Snapshot>, StorageError> {
+    /// A file that is damaged, or that `decode` refuses, is passed over only if an older
+    /// snapshot, or the empty state, and the log together still hold everything that it covers;
+    /// otherwise the damage is the error. `None` means that the log begins with the first entry
+    /// ever and needs no snapshot.
+    pub fn load<T>(
+        &self,
+        log_first: u64,
+        log_next: u64,
+        decode: impl Fn(&Snapshot) -> Result<T, String>,
+    ) -> Result<Option<(SnapshotId, T)>, StorageError> {
         let ids = self.lock().ids.clone();
         let mut damage: Option<(u64, StorageError)> = None;
         let covers = |damage: &Option<(u64, StorageError)>| {
@@ -119,13 +126,13 @@ impl SnapshotStore {
             .rev()
             .take_while(|id| id.index + 1 >= log_first)
         {
-            match read_file(&self.path(id), id) {
-                Ok(snapshot) if covers(&damage) => {
+            match read_file(&self.path(id), id, &decode) {
+                Ok((snapshot, decoded)) if covers(&damage) => {
                     warn_of(damage, id.index);
                     let mut index = self.lock();
                     index.ids.retain(|other| *other <= id);
-                    index.newest = Some((id, snapshot.metadata.clone()));
-                    return Ok(Some(snapshot));
+                    index.newest = Some((id, snapshot.metadata));
+                    return Ok(Some((id, decoded)));
                 }
                 Ok(_) => break,
                 Err(error) => {
@@ -191,14 +198,18 @@ impl SnapshotStore {
         })
     }
 
-    /// Checks a completely received snapshot and makes it the newest; durable when it returns
-    /// `Ok`. The content is returned so that the state machine can be replaced by it.
-    pub fn install(&self, received: PieceWriter) -> Result<Snapshot, StorageError> {
+    /// Checks a completely received snapshot, `decode` included, and makes it the newest; durable
+    /// when it returns what `decode` made of it. After an error nothing has changed.
+    pub fn install<T>(
+        &self,
+        received: PieceWriter,
+        decode: impl FnOnce(&Snapshot) -> Result<T, String>,
+    ) -> Result<T, StorageError> {
         let PieceWriter { id, path, file, .. } = received;
         file.sync_all().map_err(StorageError::io("sync", &path))?;
-        let snapshot = read_file(&path, id)?;
-        self.adopt(&path, id, snapshot.metadata.clone())?;
-        Ok(snapshot)
+        let (snapshot, decoded) = read_file(&path, id, decode)?;
+        self.adopt(&path, id, snapshot.metadata)?;
+        Ok(decoded)
     }
 
     fn adopt(
@@ -286,8 +297,9 @@ impl PieceWriter {
     }
 
     /// Adds the piece wanted next.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        let written = self.file.write_all(bytes);
+        written.map_err(StorageError::io("write", &self.path))?;
         self.next_piece += 1;
         Ok(())
     }
@@ -391,7 +403,11 @@ impl<W: Write> Write for Checksummed<W> {
 }
 
 /// Reads the file back and checks all of it; it must be the snapshot `id`.
-fn read_file(path: &Path, id: SnapshotId) -> Result<Snapshot, StorageError> {
+fn read_file<T>(
+    path: &Path,
+    id: SnapshotId,
+    decode: impl FnOnce(&Snapshot) -> Result<T, String>,
+) -> Result<(Snapshot, T), StorageError> {
     let damaged = |reason: String| StorageError::damaged(path, reason);
     let mut file = File::open(path).map_err(StorageError::io("open", path))?;
     let len = file
@@ -431,5 +447,7 @@ fn read_file(path: &Path, id: SnapshotId) -> Result<Snapshot, StorageError> {
     if hasher.finalize() != header.content_crc {
         return Err(damaged("its content does not fit its checksum".into()));
     }
-    Ok(Snapshot { id, metadata, body })
+    let snapshot = Snapshot { id, metadata, body };
+    let decoded = decode(&snapshot).map_err(damaged)?;
+    Ok((snapshot, decoded))
 }

@@ -1,0 +1,220 @@
+#include "raft3d/node.hxx"
+
+#include <cstring>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "raft3d/bytes.hxx"
+#include "raft3d/durable_log.hxx"
+#include "raft3d/durable_state.hxx"
+#include "raft3d/fsm.hxx"
+#include "raft3d/src/ffi.rs.h"
+#include "raft3d/tracing_logger.hxx"
+
+namespace raft3d {
+
+using nuraft::ptr;
+
+namespace {
+
+using proposal_result = nuraft::cmd_result<ptr<nuraft::buffer>>;
+
+/// Workers for the network, the timers and the answers of the other servers.
+constexpr size_t worker_threads = 4;
+/// Entries in one message to a follower, and entries sent to it but not yet acknowledged.
+constexpr int entries_per_message = 500;
+constexpr int entries_in_flight = 500;
+/// Connections on which a follower passes proposals on; each carries one at a time.
+constexpr int forwarding_connections = 64;
+/// How long a follower waits for the leader's answer to a proposal, in milliseconds. Longer than
+/// anybody waits for the answer to a request.
+constexpr int forwarding_timeout_ms = 60'000;
+/// A leader that heard from no majority for this many of its longest election timeouts resigns.
+constexpr int leadership_expiry_timeouts = 4;
+/// A snapshot transfer without progress for this long begins again, in milliseconds.
+constexpr int snapshot_transfer_timeout_ms = 10'000;
+
+nuraft::raft_params params_of(const NodeOptions& options) {
+    nuraft::raft_params params;
+    params.with_election_timeout_lower(options.election_timeout_ms_min)
+        .with_election_timeout_upper(options.election_timeout_ms_max)
+        .with_hb_interval(options.heartbeat_ms)
+        .with_snapshot_enabled(options.snapshot_distance)
+        .with_reserved_log_items(options.reserved_entries)
+        .with_max_append_size(entries_per_message)
+        .with_auto_forwarding(true)
+        .with_auto_forwarding_req_timeout(forwarding_timeout_ms)
+        .with_leadership_expiry(leadership_expiry_timeouts * options.election_timeout_ms_max)
+        .with_snapshot_sync_ctx_timeout(snapshot_transfer_timeout_ms);
+    params.return_method_ = nuraft::raft_params::async_handler;
+    params.auto_forwarding_max_connections_ = forwarding_connections;
+    params.parallel_log_appending_ = options.parallel_log;
+    params.max_log_gap_in_stream_ = entries_in_flight;
+    return params;
+}
+
+nuraft::asio_service::options transport_options() {
+    nuraft::asio_service::options options;
+    options.thread_pool_size_ = worker_threads;
+    options.streaming_mode_ = true;
+    return options;
+}
+
+/// A completion that is used at most once, in a form that a copyable handler can hold.
+class pending_answer {
+public:
+    explicit pending_answer(rust::Box<Completion> completion)
+        : completion_(std::move(completion)) {}
+
+    void give(Verdict verdict, rust::Slice<const uint8_t> bytes) {
+        if (used_.exchange(true)) return;
+        complete(std::move(completion_), verdict, bytes);
+    }
+
+    void give(Verdict verdict, const char* reason) {
+        give(verdict, {reinterpret_cast<const uint8_t*>(reason), std::strlen(reason)});
+    }
+
+private:
+    rust::Box<Completion> completion_;
+    std::atomic<bool> used_{false};
+};
+
+/// Translates the core's result: only what surely is in no log is called not accepted.
+void answer(pending_answer& pending, proposal_result& result) {
+    const nuraft::cmd_result_code code = result.get_result_code();
+    const bool accepted = result.get_accepted();
+    const std::string text = result.get_result_str();
+    if (code == nuraft::cmd_result_code::OK && accepted) {
+        const ptr<nuraft::buffer> outcome = result.get();
+        if (outcome) {
+            pending.give(Verdict::Applied, slice_of(*outcome));
+        } else {
+            pending.give(Verdict::Unknown, "the leader answered without an outcome");
+        }
+    } else if (!accepted && (code == nuraft::cmd_result_code::NOT_LEADER ||
+                             code == nuraft::cmd_result_code::BAD_REQUEST)) {
+        pending.give(Verdict::NotAccepted, text.c_str());
+    } else {
+        pending.give(Verdict::Unknown, text.c_str());
+    }
+}
+
+}  // namespace
+
+node::node(const NodeOptions& options, rust::Box<Fsm> machine, rust::Box<LogHandle> log,
+           rust::Box<StateHandle> state, rust::Box<LogSink> sink,
+           std::shared_ptr<append_notifier> notifier)
+    : notifier_(std::move(notifier)), logger_(nuraft::cs_new<tracing_logger>(std::move(sink))) {
+    auto store = nuraft::cs_new<durable_log>(std::move(log));
+    auto manager = nuraft::cs_new<durable_state>(options.id, std::move(state), store);
+    server_ = launcher_.init(nuraft::cs_new<fsm>(std::move(machine)), manager, logger_,
+                             options.port, transport_options(), params_of(options));
+    if (!server_) {
+        throw std::runtime_error("cannot listen on TCP port " + std::to_string(options.port) +
+                                 ": it is in use, or not permitted");
+    }
+    notifier_->attach(server_);
+}
+
+node::~node() {
+    shutdown();
+}
+
+void node::propose(rust::Slice<const uint8_t> command,
+                   rust::Box<Completion> completion) const noexcept {
+    try {
+        auto pending = std::make_shared<pending_answer>(std::move(completion));
+        const ptr<proposal_result> result = server_->append_entries({buffer_of(command)});
+        const proposal_result::handler_type2 on_ready =
+            [pending](proposal_result& done, ptr<std::exception>&) { answer(*pending, done); };
+        result->when_ready(on_ready);
+    } catch (const std::exception&) {
+        // The completion is dropped, which means that the outcome is unknown.
+    }
+}
+
+NodeView node::view() const {
+    NodeView view{};
+    view.leader = server_->get_leader();
+    view.leading = server_->is_leader();
+    view.initialized = server_->is_initialized();
+    view.term = server_->get_term();
+    view.last_log_index = server_->get_last_log_idx();
+    view.committed_index = server_->get_target_committed_log_idx();
+    std::vector<ptr<nuraft::srv_config>> servers;
+    server_->get_srv_config_all(servers);
+    for (const auto& server : servers) {
+        Member member{server->get_id(), server->get_endpoint(), server->is_learner(), -1, -1};
+        if (view.leading && member.id != server_->get_id()) {
+            const nuraft::raft_server::peer_info info = server_->get_peer_info(member.id);
+            if (info.id_ == member.id) {
+                member.last_log_index = static_cast<int64_t>(info.last_log_idx_);
+                member.last_contact_ms = static_cast<int64_t>(info.last_succ_resp_us_ / 1000);
+            }
+        }
+        view.members.push_back(std::move(member));
+    }
+    return view;
+}
+
+uint64_t node::create_snapshot() const {
+    nuraft::raft_server::create_snapshot_options options;
+    options.serialize_commit_ = true;
+    return server_->create_snapshot(options);
+}
+
+void node::yield_leadership() const {
+    server_->yield_leadership();
+}
+
+void node::shutdown() const noexcept {
+    std::call_once(shut_down_, [this] {
+        if (!server_) return;
+        try {
+            notifier_->detach();
+            launcher_.shutdown();
+        } catch (const std::exception& e) {
+            logger_->put_details(2, __FILE__, __func__, __LINE__,
+                                 std::string("shutdown failed: ") + e.what());
+        }
+    });
+}
+
+std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
+                                 rust::Box<LogHandle> log, rust::Box<StateHandle> state,
+                                 rust::Box<LogSink> sink,
+                                 std::shared_ptr<append_notifier> notifier) {
+    return std::make_unique<node>(options, std::move(fsm), std::move(log), std::move(state),
+                                  std::move(sink), std::move(notifier));
+}
+
+rust::Vec<uint8_t> encode_config(rust::Slice<const Member> members) {
+    nuraft::cluster_config config;
+    for (const Member& member : members) {
+        const int dc = 0;
+        config.get_servers().push_back(nuraft::cs_new<nuraft::srv_config>(
+            member.id, dc, std::string(member.endpoint), "", member.learner));
+    }
+    const ptr<nuraft::buffer> encoded = config.serialize();
+    rust::Vec<uint8_t> bytes;
+    bytes.reserve(encoded->size());
+    for (const uint8_t byte : slice_of(*encoded)) bytes.push_back(byte);
+    return bytes;
+}
+
+rust::Vec<Member> decode_config(rust::Slice<const uint8_t> bytes) {
+    const ptr<nuraft::cluster_config> config =
+        nuraft::cluster_config::deserialize(*buffer_of(bytes));
+    rust::Vec<Member> members;
+    for (const auto& server : config->get_servers()) {
+        members.push_back(
+            Member{server->get_id(), server->get_endpoint(), server->is_learner(), -1, -1});
+    }
+    return members;
+}
+
+}  // namespace raft3d

@@ -1,0 +1,98 @@
+#pragma once
+
+// Conventions of the glue between NuRaft's C++ API and Rust. They hold for all headers here.
+//
+// 1. Only NuRaft's public API is used (what api.md calls Tier 1), so these files compile
+//    unchanged against any implementation of it.
+// 2. Ownership is in the types: a `rust::Box` or `std::unique_ptr` argument moves, a
+//    `std::shared_ptr` is shared, a reference or a slice is lent for the call.
+// 3. Bytes cross as slices, uncopied. They are copied on purpose in three places: into a
+//    `nuraft::buffer` where the core wants to keep them (a proposal, an entry read back, a piece
+//    of a snapshot, an outcome), into the log on append, and into the answer of a proposal.
+// 4. No exception crosses the bridge. A C++ function that can throw is declared `Result` in
+//    `src/ffi.rs` and cxx turns the exception into an error; all others are `noexcept`. A Rust
+//    function that can fail returns an error, which arrives here as `rust::Error` and is turned
+//    into what NuRaft's interface has for failure before the core sees it. Rust functions called
+//    from here do not panic.
+// 5. Threads: the core calls the subclasses from any of its threads, often with its locks held.
+//    They never wait for an asynchronous runtime, and nothing that they call calls the server
+//    back. Rust calls `node` and `append_notifier` from any thread and holds no lock that
+//    another call into Rust needs.
+// 6. A completion is used once: with the outcome, or with the reason why there is none. Dropped
+//    unused it means that the outcome is unknown.
+// 7. Order of shutdown: snapshot writer, news of the log, core threads, log, and then the rest
+//    (`raft::Node::shutdown` in Rust).
+
+#include <cstdint>
+#include <libnuraft/nuraft.hxx>
+#include <memory>
+#include <mutex>
+
+#include "raft3d/append_notifier.hxx"
+#include "rust/cxx.h"
+
+namespace raft3d {
+
+// Defined in src/ffi.rs.
+struct Completion;
+struct Fsm;
+struct LogHandle;
+struct LogSink;
+struct StateHandle;
+struct Member;
+struct NodeOptions;
+struct NodeView;
+
+/// One running Raft server. All methods may be called from any thread, also after `shutdown`.
+class node {
+public:
+    /// Starts the server: listens, joins the election. Throws if it cannot.
+    node(const NodeOptions& options, rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
+         rust::Box<StateHandle> state, rust::Box<LogSink> sink,
+         std::shared_ptr<append_notifier> notifier);
+
+    /// Shuts down if that has not been done.
+    ~node();
+
+    node(const node&) = delete;
+    node& operator=(const node&) = delete;
+
+    /// Submits `command`, here or to the leader. `completion` is used on a core thread or, if the
+    /// answer is known at once, on this one. Does not wait for the commit.
+    void propose(rust::Slice<const uint8_t> command,
+                 rust::Box<Completion> completion) const noexcept;
+
+    /// What this server knows of itself and of the cluster.
+    NodeView view() const;
+
+    /// Starts a snapshot of what is applied. Returns the index it covers, 0 if one is under way
+    /// or none is needed. Waits for the entry being applied.
+    uint64_t create_snapshot() const;
+
+    /// If this server leads, hands the leadership over.
+    void yield_leadership() const;
+
+    /// Stops the server and joins its threads. Proposals without an outcome complete as unknown.
+    void shutdown() const noexcept;
+
+private:
+    nuraft::ptr<nuraft::raft_server> server_;
+    std::shared_ptr<append_notifier> notifier_;
+    nuraft::ptr<nuraft::logger> logger_;
+    mutable nuraft::raft_launcher launcher_;
+    mutable std::once_flag shut_down_;
+};
+
+/// Starts a server; see `node::node`.
+std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
+                                 rust::Box<LogHandle> log, rust::Box<StateHandle> state,
+                                 rust::Box<LogSink> sink,
+                                 std::shared_ptr<append_notifier> notifier);
+
+/// The encoded configuration of a cluster that consists of `members`, before its first entry.
+rust::Vec<uint8_t> encode_config(rust::Slice<const Member> members);
+
+/// The members in an encoded configuration. Throws if the bytes are none.
+rust::Vec<Member> decode_config(rust::Slice<const uint8_t> bytes);
+
+}  // namespace raft3d

@@ -1,0 +1,523 @@
+//! The one bridge to the consensus core in C++, and the only module with `unsafe` code.
+//!
+//! `include/raft3d/node.hxx` opens with the conventions that hold on both sides. Above the bridge,
+//! [`Core`] is what the rest of the program uses.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use cxx::{SharedPtr, UniquePtr};
+use tokio::sync::oneshot;
+
+use crate::consensus::ProposeError;
+use crate::raft::Fatal;
+use crate::raft::machine::Machine;
+use crate::storage::snapshot::{PieceReader, SnapshotId};
+use crate::storage::{DataDir, Entry, Log, StorageError};
+
+pub use bridge::{Member, NodeOptions, NodeView};
+
+#[cxx::bridge(namespace = "raft3d")]
+mod bridge {
+    /// One member of a cluster.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct Member {
+        /// Server id, positive.
+        id: i32,
+        /// `host:port` of its Raft listener.
+        endpoint: String,
+        /// Receives the log, never votes.
+        learner: bool,
+        /// Highest index known to be on it; -1 if not known.
+        last_log_index: i64,
+        /// Milliseconds since it last answered; -1 if not known.
+        last_contact_ms: i64,
+    }
+
+    /// What the core is told once.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct NodeOptions {
+        /// This server's id, positive.
+        id: i32,
+        /// TCP port to listen on.
+        port: u16,
+        /// Shortest election timeout, milliseconds.
+        election_timeout_ms_min: i32,
+        /// Longest election timeout, milliseconds.
+        election_timeout_ms_max: i32,
+        /// Heartbeat interval, milliseconds.
+        heartbeat_ms: i32,
+        /// Entries between two snapshots; 0 for none.
+        snapshot_distance: i32,
+        /// Entries kept behind the newest snapshot.
+        reserved_entries: i32,
+        /// The log becomes durable in the background and says when.
+        parallel_log: bool,
+    }
+
+    /// What a server knows at one moment.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct NodeView {
+        /// Id of the leader; negative if none is known.
+        leader: i32,
+        /// This server leads.
+        leading: bool,
+        /// This server has heard of a leader since it started, or been one.
+        initialized: bool,
+        /// The present term.
+        term: u64,
+        /// Index of the last entry in the log.
+        last_log_index: u64,
+        /// Highest index known to be committed.
+        committed_index: u64,
+        /// The committed configuration.
+        members: Vec<Member>,
+    }
+
+    /// How a proposal ended.
+    #[derive(Debug)]
+    enum Verdict {
+        /// Committed and applied; the bytes are the outcome.
+        Applied,
+        /// In no log; the bytes say why.
+        NotAccepted,
+        /// Perhaps in a log; the bytes say why that is not known.
+        Unknown,
+    }
+
+    extern "Rust" {
+        type Completion;
+        /// Answers a proposal. `bytes` are the outcome or the reason, as the verdict says.
+        fn complete(completion: Box<Completion>, verdict: Verdict, bytes: &[u8]);
+
+        type Fsm;
+        fn commit(self: &Fsm, index: u64, command: &[u8]) -> Vec<u8>;
+        fn pass(self: &Fsm, index: u64);
+        /// The core's description of the newest durable snapshot; empty if there is none.
+        fn newest_snapshot(self: &Fsm) -> Vec<u8>;
+        fn newest_snapshot_index(self: &Fsm) -> u64;
+        fn start_snapshot(
+            self: &Fsm,
+            index: u64,
+            term: u64,
+            metadata: &[u8],
+            done: UniquePtr<snapshot_done>,
+        );
+        fn open_snapshot(self: &Fsm, index: u64, term: u64) -> Result<Box<PieceReader>>;
+        fn save_piece(
+            self: &Fsm,
+            index: u64,
+            term: u64,
+            piece: u64,
+            bytes: &[u8],
+            last: bool,
+        ) -> Result<u64>;
+        fn apply_snapshot(self: &Fsm, index: u64, term: u64) -> bool;
+
+        type PieceReader;
+        fn read_piece(reader: &PieceReader, piece: u64, last: &mut bool) -> Result<Vec<u8>>;
+
+        type LogHandle;
+        fn first_index(self: &LogHandle) -> u64;
+        fn next_index(self: &LogHandle) -> u64;
+        fn durable_index(self: &LogHandle) -> u64;
+        fn term_at(self: &LogHandle, index: u64) -> u64;
+        fn append(self: &LogHandle, term: u64, kind: u8, timestamp_us: u64, data: &[u8]) -> u64;
+        fn truncate(self: &LogHandle, from: u64);
+        fn purge(self: &LogHandle, upto: u64);
+        fn request_flush(self: &LogHandle);
+        fn flush(self: &LogHandle) -> bool;
+        fn read(
+            self: &LogHandle,
+            from: u64,
+            to: u64,
+            bytes_max: u64,
+            sink: Pin<&mut entry_sink>,
+        ) -> bool;
+
+        type StateHandle;
+        fn load_config(self: &StateHandle) -> Result<Vec<u8>>;
+        fn save_config(self: &StateHandle, config: &[u8]) -> Result<()>;
+        fn load_state(self: &StateHandle) -> Result<Vec<u8>>;
+        fn save_state(self: &StateHandle, state: &[u8]) -> Result<()>;
+        fn fatal(self: &StateHandle, reason: &[u8]);
+
+        type LogSink;
+        /// The most detailed level listened to, in the core's numbers.
+        fn level(self: &LogSink) -> i32;
+        fn put(self: &LogSink, level: i32, file: &[u8], line: usize, text: &[u8]);
+    }
+
+    unsafe extern "C++" {
+        include!("raft3d/node.hxx");
+        include!("raft3d/durable_log.hxx");
+        include!("raft3d/fsm.hxx");
+
+        type entry_sink;
+        fn push(
+            self: Pin<&mut entry_sink>,
+            term: u64,
+            kind: u8,
+            timestamp_us: u64,
+            crc: u32,
+            data: &[u8],
+        );
+
+        type snapshot_done;
+        fn finish(self: Pin<&mut snapshot_done>, ok: bool);
+
+        type append_notifier;
+        fn new_append_notifier() -> SharedPtr<append_notifier>;
+        fn notify(self: &append_notifier, ok: bool);
+
+        type node;
+        fn start_node(
+            options: &NodeOptions,
+            fsm: Box<Fsm>,
+            log: Box<LogHandle>,
+            state: Box<StateHandle>,
+            sink: Box<LogSink>,
+            notifier: SharedPtr<append_notifier>,
+        ) -> Result<UniquePtr<node>>;
+        fn propose(self: &node, command: &[u8], completion: Box<Completion>);
+        fn view(self: &node) -> Result<NodeView>;
+        fn create_snapshot(self: &node) -> Result<u64>;
+        fn yield_leadership(self: &node) -> Result<()>;
+        fn shutdown(self: &node);
+
+        fn encode_config(members: &[Member]) -> Vec<u8>;
+        fn decode_config(bytes: &[u8]) -> Result<Vec<Member>>;
+    }
+}
+
+// SAFETY: node.hxx: all methods may be called from any thread; `raft_server` and the launcher
+// guard themselves, and shutting down is behind a `std::once_flag`.
+unsafe impl Send for bridge::node {}
+// SAFETY: as above.
+unsafe impl Sync for bridge::node {}
+// SAFETY: append_notifier.hxx: calls may come from any thread; its mutex guards its fields.
+unsafe impl Send for bridge::append_notifier {}
+// SAFETY: as above.
+unsafe impl Sync for bridge::append_notifier {}
+// SAFETY: it owns a copy of the core's handler, which the core allows to be called from any
+// thread (api.md 11.2, `create_snapshot`), and moves with its one user.
+unsafe impl Send for bridge::snapshot_done {}
+
+/// The running core.
+pub struct Core {
+    node: UniquePtr<bridge::node>,
+}
+
+impl Core {
+    /// Starts the server over the given parts. The error is what the core says.
+    pub fn start(
+        options: &NodeOptions,
+        machine: &Arc<Machine>,
+        log: &Arc<Log>,
+        dir: Arc<DataDir>,
+        fatal: &Arc<Fatal>,
+    ) -> Result<Core, String> {
+        let notifier = bridge::new_append_notifier();
+        log.set_notifier(Some(notify_core(notifier.clone(), log, fatal)));
+        let node = bridge::start_node(
+            options,
+            Box::new(Fsm(Arc::clone(machine))),
+            Box::new(LogHandle(Arc::clone(log))),
+            Box::new(StateHandle {
+                dir,
+                fatal: Arc::clone(fatal),
+            }),
+            Box::new(LogSink {
+                span: tracing::Span::current(),
+            }),
+            notifier,
+        );
+        node.map(|node| Core { node })
+            .map_err(|e| e.what().to_owned())
+    }
+
+    /// Submits `command`; the answer comes through `sender`, which is dropped if there is none.
+    pub fn propose(&self, command: &[u8], sender: oneshot::Sender<Answer>) {
+        self.node.propose(command, Box::new(Completion(sender)));
+    }
+
+    /// What the server knows now.
+    pub fn view(&self) -> NodeView {
+        self.node.view().unwrap_or_else(|error| {
+            tracing::error!(%error, "the core cannot describe itself");
+            NodeView {
+                leader: -1,
+                leading: false,
+                initialized: false,
+                term: 0,
+                last_log_index: 0,
+                committed_index: 0,
+                members: Vec::new(),
+            }
+        })
+    }
+
+    /// Starts a snapshot; 0 if none was started.
+    pub fn create_snapshot(&self) -> Result<u64, String> {
+        self.node.create_snapshot().map_err(|e| e.what().to_owned())
+    }
+
+    /// Hands the leadership over, if this server has it.
+    pub fn yield_leadership(&self) -> Result<(), String> {
+        self.node
+            .yield_leadership()
+            .map_err(|e| e.what().to_owned())
+    }
+
+    /// Stops the server and joins its threads.
+    pub fn shutdown(&self) {
+        self.node.shutdown();
+    }
+}
+
+/// The encoded configuration of a new cluster of `members`.
+pub fn encode_config(members: &[Member]) -> Vec<u8> {
+    bridge::encode_config(members)
+}
+
+/// The members in an encoded configuration.
+pub fn decode_config(bytes: &[u8]) -> Result<Vec<Member>, String> {
+    bridge::decode_config(bytes).map_err(|e| e.what().to_owned())
+}
+
+/// What the log's teller calls. It holds the log weakly: the log owns it.
+fn notify_core(
+    notifier: SharedPtr<bridge::append_notifier>,
+    log: &Arc<Log>,
+    fatal: &Arc<Fatal>,
+) -> crate::storage::log::Notifier {
+    let log = Arc::downgrade(log);
+    let fatal = Arc::clone(fatal);
+    Arc::new(move |ok| {
+        if let Some(reason) = log.upgrade().filter(|_| !ok).and_then(|log| log.failure()) {
+            fatal.report(format!("the log cannot be written: {reason}"));
+        }
+        if let Some(notifier) = notifier.as_ref() {
+            notifier.notify(ok);
+        }
+    })
+}
+
+/// The answer to a proposal.
+pub type Answer = Result<Vec<u8>, ProposeError>;
+
+struct Completion(oneshot::Sender<Answer>);
+
+fn complete(completion: Box<Completion>, verdict: bridge::Verdict, bytes: &[u8]) {
+    let reason = || String::from_utf8_lossy(bytes).into_owned();
+    let answer = match verdict {
+        bridge::Verdict::Applied => Ok(bytes.to_vec()),
+        bridge::Verdict::NotAccepted => Err(ProposeError::NotAccepted(reason())),
+        _ => Err(ProposeError::Unknown(reason())),
+    };
+    // Whoever asked may have stopped waiting.
+    let _ = completion.0.send(answer);
+}
+
+struct Fsm(Arc<Machine>);
+
+impl Fsm {
+    fn commit(&self, index: u64, command: &[u8]) -> Vec<u8> {
+        self.0.commit(index, command)
+    }
+
+    fn pass(&self, index: u64) {
+        self.0.pass(index);
+    }
+
+    fn newest_snapshot(&self) -> Vec<u8> {
+        self.0
+            .newest_snapshot()
+            .map(|(_, metadata)| metadata)
+            .unwrap_or_default()
+    }
+
+    fn newest_snapshot_index(&self) -> u64 {
+        self.0.newest_snapshot().map_or(0, |(id, _)| id.index)
+    }
+
+    fn start_snapshot(
+        &self,
+        index: u64,
+        term: u64,
+        metadata: &[u8],
+        mut done: UniquePtr<bridge::snapshot_done>,
+    ) {
+        let tell = move |ok| {
+            if let Some(done) = done.as_mut() {
+                done.finish(ok);
+            }
+        };
+        self.0.start_snapshot(
+            SnapshotId { index, term },
+            metadata.to_vec(),
+            Box::new(tell),
+        );
+    }
+
+    fn open_snapshot(&self, index: u64, term: u64) -> Result<Box<PieceReader>, StorageError> {
+        logged(
+            "cannot send a snapshot",
+            self.0
+                .open_snapshot(SnapshotId { index, term })
+                .map(Box::new),
+        )
+    }
+
+    fn save_piece(
+        &self,
+        index: u64,
+        term: u64,
+        piece: u64,
+        bytes: &[u8],
+        last: bool,
+    ) -> Result<u64, StorageError> {
+        let id = SnapshotId { index, term };
+        logged(
+            "cannot receive a snapshot",
+            self.0.save_piece(id, piece, bytes, last),
+        )
+    }
+
+    fn apply_snapshot(&self, index: u64, term: u64) -> bool {
+        self.0.apply_snapshot(SnapshotId { index, term })
+    }
+}
+
+fn read_piece(reader: &PieceReader, piece: u64, last: &mut bool) -> std::io::Result<Vec<u8>> {
+    let (bytes, is_last) = logged("cannot read a snapshot", reader.read(piece))?;
+    *last = is_last;
+    Ok(bytes)
+}
+
+struct LogHandle(Arc<Log>);
+
+impl LogHandle {
+    fn first_index(&self) -> u64 {
+        self.0.first_index()
+    }
+
+    fn next_index(&self) -> u64 {
+        self.0.next_index()
+    }
+
+    fn durable_index(&self) -> u64 {
+        self.0.durable_index()
+    }
+
+    fn term_at(&self, index: u64) -> u64 {
+        self.0.term_at(index)
+    }
+
+    fn append(&self, term: u64, kind: u8, timestamp_us: u64, data: &[u8]) -> u64 {
+        let data = bytes::Bytes::copy_from_slice(data);
+        self.0.append(&Entry::new(term, kind, timestamp_us, data))
+    }
+
+    fn truncate(&self, from: u64) {
+        self.0.truncate(from);
+    }
+
+    fn purge(&self, upto: u64) {
+        self.0.purge(upto);
+    }
+
+    fn request_flush(&self) {
+        self.0.request_flush();
+    }
+
+    fn flush(&self) -> bool {
+        self.0.flush()
+    }
+
+    fn read(
+        &self,
+        from: u64,
+        to: u64,
+        bytes_max: u64,
+        mut sink: std::pin::Pin<&mut bridge::entry_sink>,
+    ) -> bool {
+        let Some(entries) = self.0.read(from, to, bytes_max) else {
+            return false;
+        };
+        for e in &entries {
+            sink.as_mut()
+                .push(e.term, e.kind, e.timestamp_us, e.crc, &e.data);
+        }
+        true
+    }
+}
+
+struct StateHandle {
+    dir: Arc<DataDir>,
+    fatal: Arc<Fatal>,
+}
+
+impl StateHandle {
+    fn load_config(&self) -> Result<Vec<u8>, StorageError> {
+        self.dir.load_config()
+    }
+
+    fn save_config(&self, config: &[u8]) -> Result<(), StorageError> {
+        self.or_fatal(self.dir.save_config(config))
+    }
+
+    fn load_state(&self) -> Result<Vec<u8>, StorageError> {
+        self.dir.load_state()
+    }
+
+    fn save_state(&self, state: &[u8]) -> Result<(), StorageError> {
+        self.or_fatal(self.dir.save_state(state))
+    }
+
+    fn fatal(&self, reason: &[u8]) {
+        self.fatal
+            .report(String::from_utf8_lossy(reason).into_owned());
+    }
+
+    fn or_fatal<T>(&self, outcome: Result<T, StorageError>) -> Result<T, StorageError> {
+        outcome.inspect_err(|error| self.fatal.report(error.to_string()))
+    }
+}
+
+/// Where the core's log lines go, under the span of their node.
+struct LogSink {
+    span: tracing::Span,
+}
+
+impl LogSink {
+    fn level(&self) -> i32 {
+        use tracing::level_filters::LevelFilter;
+        match LevelFilter::current() {
+            LevelFilter::TRACE => 6,
+            LevelFilter::DEBUG => 5,
+            LevelFilter::INFO => 4,
+            LevelFilter::WARN => 3,
+            LevelFilter::ERROR => 2,
+            _ => 0,
+        }
+    }
+
+    fn put(&self, level: i32, file: &[u8], line: usize, text: &[u8]) {
+        let file = String::from_utf8_lossy(file);
+        let file = file.rsplit('/').next().unwrap_or_default();
+        let text = String::from_utf8_lossy(text);
+        self.span.in_scope(|| match level {
+            6.. => tracing::trace!(target: "raft3d::core", file, line, "{text}"),
+            5 => tracing::debug!(target: "raft3d::core", file, line, "{text}"),
+            4 => tracing::info!(target: "raft3d::core", file, line, "{text}"),
+            3 => tracing::warn!(target: "raft3d::core", file, line, "{text}"),
+            _ => tracing::error!(target: "raft3d::core", file, line, "{text}"),
+        });
+    }
+}
+
+/// The core turns errors into its own kinds of failure and forgets the text: log it before.
+fn logged<T, E: Display>(what: &str, outcome: Result<T, E>) -> Result<T, E> {
+    outcome.inspect_err(|error| tracing::error!(%error, "{what}"))
+}

@@ -1,0 +1,218 @@
+//! The replicated state machine: the farm's [`State`] as the consensus core drives it.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::watch;
+
+use crate::domain::state::State;
+use crate::storage::snapshot::{PieceReader, PieceWriter, Snapshot, SnapshotId};
+use crate::storage::{SnapshotStore, StorageError};
+
+/// Applies committed entries to the state, and keeps its snapshots.
+///
+/// The core applies entries one at a time and in order; everything else may happen meanwhile, on
+/// any thread.
+pub struct Machine {
+    /// Locked for the length of one apply or of an O(1) clone, never across I/O.
+    state: Mutex<State>,
+    applied: watch::Sender<u64>,
+    snapshots: SnapshotStore,
+    transfer: Mutex<Transfer>,
+    writer: Mutex<Writer>,
+}
+
+/// The snapshot being received.
+#[derive(Default)]
+struct Transfer {
+    incoming: Option<PieceWriter>,
+    /// Received, checked and durable, but not yet the state.
+    ready: Option<(SnapshotId, State)>,
+}
+
+/// The thread that writes a snapshot.
+#[derive(Default)]
+struct Writer {
+    thread: Option<JoinHandle<()>>,
+    stopped: bool,
+}
+
+/// Told once how the writing of a snapshot ended. May take the core's locks.
+pub type SnapshotDone = Box<dyn FnOnce(bool) + Send>;
+
+impl Machine {
+    /// A machine that goes on from `state`.
+    pub fn new(state: State, snapshots: SnapshotStore) -> Machine {
+        Machine {
+            applied: watch::Sender::new(state.applied_index()),
+            state: Mutex::new(state),
+            snapshots,
+            transfer: Mutex::default(),
+            writer: Mutex::default(),
+        }
+    }
+
+    /// Applies the command at `index` and returns the encoded outcome.
+    pub fn commit(&self, index: u64, command: &[u8]) -> Vec<u8> {
+        let outcome = lock(&self.state).apply_bytes(index, command);
+        self.applied.send_replace(index);
+        outcome.encode()
+    }
+
+    /// Notes that `index` holds nothing to apply.
+    pub fn pass(&self, index: u64) {
+        lock(&self.state).advance(index);
+        self.applied.send_replace(index);
+    }
+
+    /// The applied state, at O(1) cost.
+    pub fn state(&self) -> State {
+        lock(&self.state).clone()
+    }
+
+    /// Follows the applied index.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
+    /// The newest durable snapshot and the core's description of it.
+    pub fn newest_snapshot(&self) -> Option<(SnapshotId, Vec<u8>)> {
+        self.snapshots.newest()
+    }
+
+    /// Takes the present state for snapshot `id` and lets a thread write it. `done` is told when
+    /// it is durable, or that it could not be written; in the latter case perhaps at once.
+    pub fn start_snapshot(self: &Arc<Self>, id: SnapshotId, metadata: Vec<u8>, done: SnapshotDone) {
+        let state = self.state();
+        let mut writer = lock(&self.writer);
+        if writer.stopped || state.applied_index() != id.index {
+            drop(writer);
+            tracing::warn!(
+                index = id.index,
+                applied = state.applied_index(),
+                "no snapshot taken"
+            );
+            return done(false);
+        }
+        let machine = Arc::clone(self);
+        let span = tracing::Span::current();
+        let run = move || span.in_scope(|| done(machine.write_snapshot(id, &metadata, &state)));
+        match thread::Builder::new()
+            .name("raft3d-snapshot".into())
+            .spawn(run)
+        {
+            // The one before has ended: the core asks for one snapshot at a time.
+            Ok(thread) => writer.thread = Some(thread),
+            Err(error) => tracing::error!(%error, "no thread to write a snapshot"),
+        }
+    }
+
+    fn write_snapshot(&self, id: SnapshotId, metadata: &[u8], state: &State) -> bool {
+        let body = |mut sink: &mut dyn Write| state.write_snapshot(&mut sink);
+        match self.snapshots.write(id, metadata, body) {
+            Ok(()) => {
+                tracing::info!(index = id.index, term = id.term, "snapshot written");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, index = id.index, "cannot write a snapshot");
+                false
+            }
+        }
+    }
+
+    /// Lets no new snapshot begin and waits for the one under way.
+    pub fn stop_snapshots(&self) {
+        let thread = {
+            let mut writer = lock(&self.writer);
+            writer.stopped = true;
+            writer.thread.take()
+        };
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that writes a snapshot panicked");
+        }
+    }
+
+    /// Opens a snapshot for sending.
+    pub fn open_snapshot(&self, id: SnapshotId) -> Result<PieceReader, StorageError> {
+        self.snapshots.open_pieces(id)
+    }
+
+    /// Stores one piece of the snapshot `id` and returns the number of the piece wanted next: 0
+    /// to begin again. The `last` piece makes the snapshot durable if it is intact.
+    pub fn save_piece(
+        &self,
+        id: SnapshotId,
+        piece: u64,
+        bytes: &[u8],
+        last: bool,
+    ) -> Result<u64, StorageError> {
+        let mut transfer = lock(&self.transfer);
+        if piece == 0 {
+            transfer.incoming = Some(self.snapshots.receive(id)?);
+        }
+        let Some(incoming) = transfer.incoming.as_mut().filter(|i| i.id() == id) else {
+            return if last { Err(incomplete(id)) } else { Ok(0) };
+        };
+        if piece == incoming.next_piece() {
+            incoming.write(bytes)?;
+        }
+        let next = incoming.next_piece();
+        if last {
+            if next != piece + 1 {
+                return Err(incomplete(id));
+            }
+            if let Some(incoming) = transfer.incoming.take() {
+                transfer.ready = Some((id, self.snapshots.install(incoming, decode)?));
+            }
+        }
+        Ok(next)
+    }
+
+    /// Makes the received snapshot `id` the state. `false` if it was not received.
+    pub fn apply_snapshot(&self, id: SnapshotId) -> bool {
+        let ready = lock(&self.transfer).ready.take();
+        match ready {
+            Some((received, state)) if received == id => {
+                *lock(&self.state) = state;
+                self.applied.send_replace(id.index);
+                true
+            }
+            _ => {
+                tracing::error!(
+                    index = id.index,
+                    "asked to apply a snapshot that did not arrive"
+                );
+                false
+            }
+        }
+    }
+}
+
+/// Reads the state back from a snapshot.
+pub fn decode(snapshot: &Snapshot) -> Result<State, String> {
+    let state = State::read_snapshot(&mut snapshot.body.as_slice()).map_err(|e| e.to_string())?;
+    if state.applied_index() != snapshot.id.index {
+        return Err(format!(
+            "it is named for index {} but holds the state at {}",
+            snapshot.id.index,
+            state.applied_index()
+        ));
+    }
+    Ok(state)
+}
+
+fn incomplete(id: SnapshotId) -> StorageError {
+    StorageError::Io {
+        action: "complete",
+        path: format!("snapshot {}-{}", id.index, id.term).into(),
+        source: io::Error::other("its last piece came before the others"),
+    }
+}
+
+/// A panic elsewhere leaves the data of these mutexes whole: each is replaced or advanced by one
+/// step under the lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
