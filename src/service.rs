@@ -143,11 +143,11 @@ impl<C: Consensus> FarmService<C> {
             .submissions
             .try_acquire()
             .map_err(|_| SubmitError::Overloaded)?;
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let time = Time::from_now(self.limits.request_timeout);
         let command = command_now(op, idempotency);
-        let outcome = propose(&*self.consensus, &command, deadline).await?;
+        let outcome = propose(&*self.consensus, &command, time).await?;
         // The write stands, whether or not this node is quick to apply it.
-        let _ = timeout_at(deadline, self.consensus.wait_applied(outcome.index)).await;
+        let _ = timeout_at(time.deadline, self.consensus.wait_applied(outcome.index)).await;
         Ok(outcome)
     }
 
@@ -214,8 +214,8 @@ async fn propose_barriers<C: Consensus>(
     let mut sharers = Vec::new();
     while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
         let command = command_now(Op::Barrier, None);
-        let deadline = Instant::now() + limits.request_timeout;
-        let result = match propose(&*consensus, &command, deadline).await {
+        let time = Time::from_now(limits.request_timeout);
+        let result = match propose(&*consensus, &command, time).await {
             Ok(outcome) => Ok(outcome.index),
             Err(SubmitError::NoQuorum(reason) | SubmitError::OutcomeUnknown(reason)) => {
                 Err(ReadError::NoQuorum(reason))
@@ -230,17 +230,37 @@ async fn propose_barriers<C: Consensus>(
     }
 }
 
+/// The time that one request has.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    /// When it must be answered.
+    deadline: Instant,
+    /// When the last try may begin: a proposal still unanswered at the deadline may have been
+    /// taken, which says less than that no leader takes any.
+    last_try: Instant,
+}
+
+impl Time {
+    fn from_now(request_timeout: Duration) -> Time {
+        let now = Instant::now();
+        Time {
+            deadline: now + request_timeout,
+            last_try: now + request_timeout / 10 * 9,
+        }
+    }
+}
+
 /// Proposes `command` until it has an outcome, trying again wherever that is safe.
 async fn propose<C: Consensus>(
     consensus: &C,
     command: &Command,
-    deadline: Instant,
+    time: Time,
 ) -> Result<Outcome, SubmitError> {
     let repeatable = command.idempotency.is_some() || matches!(command.op, Op::Barrier);
     let bytes = command.encode();
     let mut taken_perhaps = false;
     loop {
-        let reason = match timeout_at(deadline, consensus.propose(bytes.clone())).await {
+        let reason = match timeout_at(time.deadline, consensus.propose(bytes.clone())).await {
             Ok(Ok(outcome)) => return decode_outcome(&outcome),
             Ok(Err(ProposeError::NotAccepted(reason))) => reason,
             Ok(Err(ProposeError::Unknown(reason))) => {
@@ -262,7 +282,7 @@ async fn propose<C: Consensus>(
         if taken_perhaps && !repeatable {
             return Err(SubmitError::OutcomeUnknown(reason));
         }
-        if Instant::now() + RETRY_PAUSE >= deadline {
+        if Instant::now() + RETRY_PAUSE > time.last_try {
             return Err(match taken_perhaps {
                 true => SubmitError::OutcomeUnknown(reason),
                 false => SubmitError::NoQuorum(reason),

@@ -4,16 +4,11 @@
 mod http_support;
 
 use axum::body::Body;
-use http_support::{Api, Mode, NODE_ID, request};
+use http_support::{Api, FILAMENTS, JOBS, LISTS, Mode, NODE_ID, PRINTERS, request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use raft3d::consensus::CAUGHT_UP_GAP;
 use raft3d::service::Limits;
 use serde_json::{Value, json};
-
-const PRINTERS: &str = "/api/v1/printers";
-const FILAMENTS: &str = "/api/v1/filaments";
-const JOBS: &str = "/api/v1/print_jobs";
-const LISTS: [&str; 3] = [PRINTERS, FILAMENTS, JOBS];
 
 fn printer() -> Value {
     json!({"company": "Creality", "model": "Ender 3"})
@@ -337,21 +332,22 @@ async fn health_is_up_always_and_ready_when_caught_up_with_a_leader() {
 
 #[tokio::test]
 async fn without_a_quorum_writes_fail_and_eventual_reads_go_on() {
-    let api = Api::with_timeout(60);
+    let api = Api::new();
     api.post(PRINTERS, printer()).await.expect(201);
     api.fake.set_mode(Mode::NotAccepted);
-    let answer = api.post(PRINTERS, printer()).await;
+    let impatient = api.impatient();
+    let answer = impatient.post(PRINTERS, printer()).await;
     assert!(
         answer
             .expect_problem(503, "no-quorum")
             .contains("nothing was written")
     );
-    let answer = api
+    let answer = impatient
         .post("/api/v1/print_jobs/1/status?status=running", "")
         .await;
     answer.expect_problem(503, "no-quorum");
     for path in LISTS.into_iter().chain(["/api/v1/printers/1"]) {
-        let answer = api.get(path).await;
+        let answer = impatient.get(path).await;
         assert!(
             answer
                 .expect_problem(503, "no-quorum")
@@ -370,13 +366,14 @@ async fn without_a_quorum_writes_fail_and_eventual_reads_go_on() {
 
 #[tokio::test]
 async fn an_unknown_outcome_says_so_and_how_to_repeat_it() {
-    let api = Api::with_timeout(60);
+    let api = Api::new();
+    let impatient = api.impatient();
     for mode in [Mode::UnknownAndLost, Mode::Hang] {
         api.fake.set_mode(mode);
         for key in [None, Some("k")] {
             let answer = match key {
-                None => api.post(PRINTERS, printer()).await,
-                Some(key) => api.post_with_key(PRINTERS, key, printer()).await,
+                None => impatient.post(PRINTERS, printer()).await,
+                Some(key) => impatient.post_with_key(PRINTERS, key, printer()).await,
             };
             let detail = answer.expect_problem(503, "outcome-unknown");
             assert!(detail.contains("may have been applied"), "{detail}");
@@ -412,7 +409,10 @@ async fn a_node_that_is_overloaded_behind_or_stopping_says_so() {
         .expect_problem(503, "shutting-down");
     api.get(PRINTERS).await.expect_problem(503, "shutting-down");
 
-    let api = Api::with_timeout(60);
+    let api = Api::new();
     api.fake.lag();
-    api.get(PRINTERS).await.expect_problem(503, "not-ready");
+    api.impatient()
+        .get(PRINTERS)
+        .await
+        .expect_problem(503, "not-ready");
 }

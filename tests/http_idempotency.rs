@@ -2,12 +2,8 @@
 
 mod http_support;
 
-use http_support::{Answer, Api, Mode, request};
+use http_support::{Answer, Api, FILAMENTS, JOBS, Mode, PRINTERS, request};
 use serde_json::json;
-
-const PRINTERS: &str = "/api/v1/printers";
-const FILAMENTS: &str = "/api/v1/filaments";
-const JOBS: &str = "/api/v1/print_jobs";
 
 /// Checks that `second` is the answer `first` again, and marked so.
 #[track_caller]
@@ -123,16 +119,15 @@ async fn another_request_with_the_key_is_refused() {
 
 #[tokio::test]
 async fn a_request_that_never_reached_the_log_leaves_the_key_free() {
-    let api = Api::with_timeout(60);
+    let api = Api::new();
     let answer = api
         .post_with_key(PRINTERS, "k", r#"{"company": "a"}"#)
         .await;
     answer.expect_problem(422, "invalid-fields");
     api.fake.set_mode(Mode::NotAccepted);
     let body = r#"{"company": "a", "model": "b"}"#;
-    api.post_with_key(PRINTERS, "k", body)
-        .await
-        .expect_problem(503, "no-quorum");
+    let answer = api.impatient().post_with_key(PRINTERS, "k", body).await;
+    answer.expect_problem(503, "no-quorum");
     api.fake.set_mode(Mode::Commit);
     api.post_with_key(PRINTERS, "k", body).await.expect(201);
 }

@@ -6,15 +6,11 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use http_support::{Api, request};
+use http_support::{Api, FILAMENTS, JOBS, PRINTERS, request};
 use raft3d::domain::command::{NewPrinter, Op};
 use raft3d::domain::id::Id;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-
-const PRINTERS: &str = "/api/v1/printers";
-const FILAMENTS: &str = "/api/v1/filaments";
-const JOBS: &str = "/api/v1/print_jobs";
 
 fn add_printers(api: &Api, ids: impl IntoIterator<Item = Id>) {
     for id in ids {

@@ -2,13 +2,8 @@
 
 mod http_support;
 
-use http_support::{Answer, Api};
+use http_support::{Answer, Api, FILAMENTS, JOBS, LISTS, PRINTERS};
 use serde_json::{Value, json};
-
-const PRINTERS: &str = "/api/v1/printers";
-const FILAMENTS: &str = "/api/v1/filaments";
-const JOBS: &str = "/api/v1/print_jobs";
-const LISTS: [&str; 3] = [PRINTERS, FILAMENTS, JOBS];
 
 fn printer() -> Value {
     json!({"company": "Creality", "model": "Ender 3"})

@@ -14,7 +14,7 @@ use raft3d::service::{Consistency, FarmService, Limits, ReadError, SubmitError};
 use tokio::task::JoinHandle;
 
 /// A timeout that tests wait out.
-const SHORT: Duration = Duration::from_millis(80);
+const SHORT: Duration = Duration::from_millis(200);
 
 fn new_printer(id: &str) -> Op {
     Op::CreatePrinter(NewPrinter {

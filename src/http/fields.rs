@@ -70,10 +70,7 @@ impl Fields {
     /// that the other fields are looked at too before [`Fields::finish`] refuses them all.
     pub fn required<T: DeserializeOwned>(&mut self, name: &'static str, stand_in: T) -> T {
         let value = self.optional(name);
-        if !self.members.contains_key(name) {
-            self.refuse(name, "is required");
-        }
-        value.unwrap_or(stand_in)
+        self.given_or(name, value, stand_in)
     }
 
     /// Reads a string that may be left out and names a `T`.
@@ -99,6 +96,10 @@ impl Fields {
         stand_in: T,
     ) -> T {
         let value = self.optional_name(name);
+        self.given_or(name, value, stand_in)
+    }
+
+    fn given_or<T>(&mut self, name: &str, value: Option<T>, stand_in: T) -> T {
         if !self.members.contains_key(name) {
             self.refuse(name, "is required");
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::headers;
 use crate::domain::command::FieldProblem;
 use crate::domain::id::IdError;
+use crate::domain::model::Kind;
 use crate::domain::outcome::Refusal;
 use crate::service::{ReadError, SubmitError};
 
@@ -68,122 +69,90 @@ pub enum ProblemType {
 }
 
 impl ProblemType {
-    /// Last segment of the `type` URI, title, status.
-    fn parts(self) -> (&'static str, &'static str, StatusCode) {
+    /// Last segment of the `type` URI.
+    fn name(self) -> &'static str {
         match self {
-            ProblemType::MalformedBody => (
-                "malformed-body",
-                "The body cannot be read as JSON",
-                StatusCode::BAD_REQUEST,
-            ),
-            ProblemType::InvalidParameter => (
-                "invalid-parameter",
-                "A query parameter is invalid",
-                StatusCode::BAD_REQUEST,
-            ),
-            ProblemType::InvalidHeader => (
-                "invalid-header",
-                "A header is invalid",
-                StatusCode::BAD_REQUEST,
-            ),
-            ProblemType::UnknownStatus => (
-                "unknown-status",
-                "No such job status",
-                StatusCode::BAD_REQUEST,
-            ),
-            ProblemType::NoSuchEndpoint => (
-                "no-such-endpoint",
-                "No such endpoint",
-                StatusCode::NOT_FOUND,
-            ),
-            ProblemType::NotFound => ("not-found", "No such object", StatusCode::NOT_FOUND),
-            ProblemType::MethodNotAllowed => (
-                "method-not-allowed",
-                "The endpoint does not take this method",
-                StatusCode::METHOD_NOT_ALLOWED,
-            ),
-            ProblemType::BodyTimeout => (
-                "body-timeout",
-                "The body did not come in time",
-                StatusCode::REQUEST_TIMEOUT,
-            ),
-            ProblemType::IdTaken => ("id-taken", "The id is taken", StatusCode::CONFLICT),
-            ProblemType::ForbiddenTransition => (
-                "forbidden-transition",
-                "The job cannot change to that status",
-                StatusCode::CONFLICT,
-            ),
-            ProblemType::NoSnapshot => (
-                "no-snapshot",
-                "No snapshot was started",
-                StatusCode::CONFLICT,
-            ),
-            ProblemType::BodyTooLarge => (
-                "body-too-large",
-                "The body is too large",
-                StatusCode::PAYLOAD_TOO_LARGE,
-            ),
-            ProblemType::InvalidFields => (
-                "invalid-fields",
-                "A rule is broken",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            ProblemType::UnknownPrinter => (
-                "unknown-printer",
-                "No such printer",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            ProblemType::UnknownFilament => (
-                "unknown-filament",
-                "No such filament",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            ProblemType::NotEnoughFilament => (
-                "not-enough-filament",
-                "Not enough filament is available",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            ProblemType::IdempotencyKeyReused => (
-                "idempotency-key-reused",
-                "The idempotency key belongs to another request",
-                StatusCode::UNPROCESSABLE_ENTITY,
-            ),
-            ProblemType::NoQuorum => (
-                "no-quorum",
-                "The cluster has no quorum",
-                StatusCode::SERVICE_UNAVAILABLE,
-            ),
-            ProblemType::OutcomeUnknown => (
-                "outcome-unknown",
-                "The outcome of the write is unknown",
-                StatusCode::SERVICE_UNAVAILABLE,
-            ),
-            ProblemType::Overloaded => (
-                "overloaded",
-                "The node is overloaded",
-                StatusCode::SERVICE_UNAVAILABLE,
-            ),
-            ProblemType::NotReady => (
-                "not-ready",
-                "The node is not ready",
-                StatusCode::SERVICE_UNAVAILABLE,
-            ),
-            ProblemType::ShuttingDown => (
-                "shutting-down",
-                "The node is shutting down",
-                StatusCode::SERVICE_UNAVAILABLE,
-            ),
-            ProblemType::Internal => (
-                "internal",
-                "The node failed",
-                StatusCode::INTERNAL_SERVER_ERROR,
-            ),
+            ProblemType::MalformedBody => "malformed-body",
+            ProblemType::InvalidParameter => "invalid-parameter",
+            ProblemType::InvalidHeader => "invalid-header",
+            ProblemType::UnknownStatus => "unknown-status",
+            ProblemType::NoSuchEndpoint => "no-such-endpoint",
+            ProblemType::NotFound => "not-found",
+            ProblemType::MethodNotAllowed => "method-not-allowed",
+            ProblemType::BodyTimeout => "body-timeout",
+            ProblemType::IdTaken => "id-taken",
+            ProblemType::ForbiddenTransition => "forbidden-transition",
+            ProblemType::NoSnapshot => "no-snapshot",
+            ProblemType::BodyTooLarge => "body-too-large",
+            ProblemType::InvalidFields => "invalid-fields",
+            ProblemType::UnknownPrinter => "unknown-printer",
+            ProblemType::UnknownFilament => "unknown-filament",
+            ProblemType::NotEnoughFilament => "not-enough-filament",
+            ProblemType::IdempotencyKeyReused => "idempotency-key-reused",
+            ProblemType::NoQuorum => "no-quorum",
+            ProblemType::OutcomeUnknown => "outcome-unknown",
+            ProblemType::Overloaded => "overloaded",
+            ProblemType::NotReady => "not-ready",
+            ProblemType::ShuttingDown => "shutting-down",
+            ProblemType::Internal => "internal",
+        }
+    }
+
+    /// The same for all problems of the type.
+    fn title(self) -> &'static str {
+        match self {
+            ProblemType::MalformedBody => "The body cannot be read as JSON",
+            ProblemType::InvalidParameter => "A query parameter is invalid",
+            ProblemType::InvalidHeader => "A header is invalid",
+            ProblemType::UnknownStatus => "No such job status",
+            ProblemType::NoSuchEndpoint => "No such endpoint",
+            ProblemType::NotFound => "No such object",
+            ProblemType::MethodNotAllowed => "The endpoint does not take this method",
+            ProblemType::BodyTimeout => "The body did not come in time",
+            ProblemType::IdTaken => "The id is taken",
+            ProblemType::ForbiddenTransition => "The job cannot change to that status",
+            ProblemType::NoSnapshot => "No snapshot was started",
+            ProblemType::BodyTooLarge => "The body is too large",
+            ProblemType::InvalidFields => "A rule is broken",
+            ProblemType::UnknownPrinter => "No such printer",
+            ProblemType::UnknownFilament => "No such filament",
+            ProblemType::NotEnoughFilament => "Not enough filament is available",
+            ProblemType::IdempotencyKeyReused => "The idempotency key belongs to another request",
+            ProblemType::NoQuorum => "The cluster has no quorum",
+            ProblemType::OutcomeUnknown => "The outcome of the write is unknown",
+            ProblemType::Overloaded => "The node is overloaded",
+            ProblemType::NotReady => "The node is not ready",
+            ProblemType::ShuttingDown => "The node is shutting down",
+            ProblemType::Internal => "The node failed",
         }
     }
 
     /// The HTTP status of such problems.
     pub fn status(self) -> StatusCode {
-        self.parts().2
+        match self {
+            ProblemType::MalformedBody
+            | ProblemType::InvalidParameter
+            | ProblemType::InvalidHeader
+            | ProblemType::UnknownStatus => StatusCode::BAD_REQUEST,
+            ProblemType::NoSuchEndpoint | ProblemType::NotFound => StatusCode::NOT_FOUND,
+            ProblemType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ProblemType::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            ProblemType::IdTaken | ProblemType::ForbiddenTransition | ProblemType::NoSnapshot => {
+                StatusCode::CONFLICT
+            }
+            ProblemType::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ProblemType::InvalidFields
+            | ProblemType::UnknownPrinter
+            | ProblemType::UnknownFilament
+            | ProblemType::NotEnoughFilament
+            | ProblemType::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            ProblemType::NoQuorum
+            | ProblemType::OutcomeUnknown
+            | ProblemType::Overloaded
+            | ProblemType::NotReady
+            | ProblemType::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            ProblemType::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
     }
 }
 
@@ -225,7 +194,7 @@ impl Problem {
     }
 
     /// No object of that kind has the id `key`.
-    pub fn not_found(kind: crate::domain::model::Kind, key: &str) -> Problem {
+    pub fn not_found(kind: Kind, key: &str) -> Problem {
         Problem::new(ProblemType::NotFound, format!("there is no {kind} {key}"))
     }
 
@@ -287,11 +256,11 @@ fn or_body(pointer: &str) -> &str {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (name, title, status) = self.problem_type.parts();
+        let status = self.problem_type.status();
         let errors = self.errors.iter().take(ERRORS_MAX);
         let document = Document {
-            r#type: format!("/problems/{name}"),
-            title,
+            r#type: format!("/problems/{}", self.problem_type.name()),
+            title: self.problem_type.title(),
             status: status.as_u16(),
             detail: &self.detail,
             errors: errors

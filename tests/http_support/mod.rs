@@ -24,6 +24,12 @@ use tower::ServiceExt;
 /// Longest wait for a condition that is to come true.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Paths of the lists.
+pub const PRINTERS: &str = "/api/v1/printers";
+pub const FILAMENTS: &str = "/api/v1/filaments";
+pub const JOBS: &str = "/api/v1/print_jobs";
+pub const LISTS: [&str; 3] = [PRINTERS, FILAMENTS, JOBS];
+
 /// The node id of every fake.
 pub const NODE_ID: i32 = 3;
 
@@ -379,14 +385,16 @@ impl Api {
         })
     }
 
-    /// Over an empty farm, giving up after `millis`.
-    pub fn with_timeout(millis: u64) -> Api {
-        Api::with_limits(Limits {
-            request_timeout: Duration::from_millis(millis),
-            ..Limits::default()
-        })
+    /// The same farm through a node that gives up soon: for requests that are to time out.
+    pub fn impatient(&self) -> Api {
+        let service = FarmService::new(Arc::clone(&self.fake), Duration::from_millis(200));
+        Api {
+            fake: Arc::clone(&self.fake),
+            router: http::router(service),
+        }
     }
 
+    /// Over an empty farm, with these limits.
     pub fn with_limits(limits: Limits) -> Api {
         let fake = Fake::new();
         let router = http::router(FarmService::with_limits(Arc::clone(&fake), limits));
