@@ -129,26 +129,33 @@ impl Memory {
             .insert(Arc::from(answer.key.as_str()), answer.clone());
         self.by_index.insert(index, Held { answer, bytes });
         self.bytes = self.bytes.saturating_add(bytes);
-        while self.len() as u64 > self.limits.count_max || self.bytes > self.limits.bytes_max {
-            self.forget_oldest();
-        }
+        while self.is_over_full() && self.forget_oldest() {}
+    }
+
+    fn is_over_full(&self) -> bool {
+        self.len() as u64 > self.limits.count_max || self.bytes > self.limits.bytes_max
     }
 
     /// Forgets the answers older than the limit at log time `now`.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        while let Some((_, oldest)) = self.by_index.get_min() {
-            if now.millis_since(oldest.answer.given_at) <= self.limits.age_ms_max {
-                break;
-            }
-            self.forget_oldest();
-        }
+        while self.oldest_age_ms(now) > self.limits.age_ms_max && self.forget_oldest() {}
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some((index, oldest)) = self.by_index.get_min().cloned() {
-            self.by_index.remove(&index);
-            self.by_key.remove(oldest.answer.key.as_str());
-            self.bytes = self.bytes.saturating_sub(oldest.bytes);
-        }
+    /// Age of the oldest answer at log time `now`; 0 if there is none.
+    fn oldest_age_ms(&self, now: Timestamp) -> u64 {
+        self.by_index
+            .get_min()
+            .map_or(0, |(_, oldest)| now.millis_since(oldest.answer.given_at))
+    }
+
+    /// Forgets one answer; false if there is none.
+    fn forget_oldest(&mut self) -> bool {
+        let Some((index, oldest)) = self.by_index.get_min().cloned() else {
+            return false;
+        };
+        self.by_index.remove(&index);
+        self.by_key.remove(oldest.answer.key.as_str());
+        self.bytes = self.bytes.saturating_sub(oldest.bytes);
+        true
     }
 }
