@@ -1,0 +1,29 @@
+# Tests of what programs that use the library see: its headers and its package.
+
+# Programs may be C++11, and may include any header alone.
+file(GLOB public_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/include/libnuraft/*.hxx)
+set(public_header_sources)
+foreach(path ${public_headers})
+    get_filename_component(header ${path} NAME)
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/public_headers/${header}.cxx)
+    # Twice, so that a missing guard shows.
+    file(CONFIGURE OUTPUT ${source}
+        CONTENT "#include \"libnuraft/@header@\"\n#include \"libnuraft/@header@\"\n" @ONLY)
+    list(APPEND public_header_sources ${source})
+endforeach()
+add_library(public_headers OBJECT EXCLUDE_FROM_ALL ${public_header_sources})
+set_target_properties(public_headers PROPERTIES CXX_STANDARD 11)
+target_compile_options(public_headers PRIVATE -Wall -Wextra -Werror)
+target_include_directories(public_headers PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/include)
+add_test(NAME public_headers_alone_as_cxx11
+    COMMAND ${CMAKE_COMMAND} --build ${CMAKE_BINARY_DIR} --target public_headers)
+
+add_test(NAME package_is_found_after_a_move
+    COMMAND ${CMAKE_COMMAND}
+        -D BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR} -D CONFIG=$<CONFIG>
+        -D CONSUMER=${CMAKE_CURRENT_SOURCE_DIR}/cmake/consumer
+        -D CXX_COMPILER=${CMAKE_CXX_COMPILER} -D SANITIZE=${RAFT3D_SANITIZE}
+        -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/test_package.cmake)
+# Both run the build tool in the same directory.
+set_tests_properties(public_headers_alone_as_cxx11 package_is_found_after_a_move PROPERTIES
+    RUN_SERIAL ON TIMEOUT 600)
