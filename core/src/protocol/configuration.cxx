@@ -128,8 +128,9 @@ void raft::apply_config(const ptr<cluster_config>& next) {
     priority_at_floor_since_ = now_;
     notify(notice::config_active, -1, next->get_log_idx());
     out_->notices.back().config = next;
-    // A leader that the cluster has removed led only until that was committed (Raft section 6).
-    if (!me && role_ == srv_role::leader) resign(false);
+    // A leader that the cluster has removed, or made a learner, led only until that was committed
+    // (Raft section 6).
+    if (role_ == srv_role::leader && !is_voter()) resign(false);
 }
 
 }  // namespace protocol

@@ -28,7 +28,9 @@ void raft::forget_sends(peer_progress& p) {
 bool raft::ready_to_send(peer_progress& p) {
     const int64_t too_silent =
         int64_t{settings_.params.heart_beat_interval_} * settings_.limits.reconnect;
-    const bool silent = p.id != leaving_ && p.unanswered > 0 && now_ - p.last_activity > too_silent;
+    // A leaver whose removal is committed is not worth a new connection.
+    const bool gone = p.id == leaving_ && commit_index_ >= leaving_index_;
+    const bool silent = !gone && p.unanswered > 0 && now_ - p.last_activity > too_silent;
     const bool asked = p.redial_at >= 0 && now_ >= p.redial_at;
     return p.broken || silent || asked ? reconnect(p) : true;
 }

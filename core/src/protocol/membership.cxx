@@ -75,6 +75,13 @@ bool is_regular(const srv_config& server) {
     return !server.is_learner() && !server.is_new_joiner();
 }
 
+bool has_voters(const cluster_config& config) {
+    for (const ptr<srv_config>& s : config.get_servers()) {
+        if (is_regular(*s)) return true;
+    }
+    return false;
+}
+
 int32_t quorum_of(int32_t voters, int32_t custom) {
     return custom >= 1 && custom <= voters ? custom : voters / 2 + 1;
 }

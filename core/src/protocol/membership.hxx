@@ -33,6 +33,9 @@ bool same_members(const cluster_config& a, const cluster_config& b, int32_t exce
 /// Votes and counts: neither a learner nor a new joiner.
 bool is_regular(const srv_config& server);
 
+/// Does anybody vote in it? A configuration without voters could never be left again.
+bool has_voters(const cluster_config& config);
+
 /// How many of `voters` make a quorum: `custom` if it is in 1..voters, else a majority
 /// (behaviour 15.1).
 int32_t quorum_of(int32_t voters, int32_t custom);

@@ -167,6 +167,9 @@ void raft::on_remove_server(const inputs::remove_server& in) {
     if (in.server == id()) return refuse(cmd_result_code::CANNOT_REMOVE_LEADER);
     peer_progress* p = find_peer(in.server);
     if (!p) return refuse(cmd_result_code::SERVER_NOT_FOUND);
+    if (!has_voters(*without_server(*config_, in.server))) {
+        return refuse(cmd_result_code::BAD_REQUEST);
+    }
     p->leave_requested = p->leave_unsent = true;
     p->heartbeats_since_leave = 0;
     answer_admin(in.number, cmd_result_code::OK, true);
@@ -180,8 +183,13 @@ void raft::on_leave_response(peer_progress& p, const resp_msg& resp) {
 
 void raft::append_removal(peer_progress& p) {
     if (leaving_ != -1 || config_in_progress()) return;  // The next heartbeat tries again.
+    ptr<cluster_config> next = without_server(*config_, p.id);
+    if (!has_voters(*next)) {  // The others have become learners since it was asked to leave.
+        p.leave_requested = false;
+        return;
+    }
     leaving_ = p.id;
-    append_config(without_server(*config_, p.id));
+    append_config(next);
     leaving_index_ = log_.last_index();
     recompute_commit();
     replicate_to_all();
