@@ -1,20 +1,22 @@
 //! One node put together: the replicated log, the service over it, and the HTTP API in front.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tracing::{Instrument, info, warn};
+use tracing::{Instrument, Span, info, warn};
 
 use crate::config::Config;
 use crate::consensus::{Consensus, Role};
 use crate::http;
-use crate::raft::{Node, NodeConfig, StartError};
+use crate::raft::{Durability, Node, NodeConfig, StartError};
 use crate::service::FarmService;
 use crate::telemetry;
 
@@ -39,6 +41,9 @@ pub enum ServeError {
     /// The data directory or the Raft address cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The node's disk failed, or its consensus core found a state that must not be.
+    #[error("the node cannot go on: {0}")]
+    Failed(String),
     /// The HTTP server failed.
     #[error("the HTTP server failed: {0}")]
     Http(#[from] io::Error),
@@ -70,40 +75,66 @@ async fn run_node(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let http_addr = listener.local_addr()?;
-    let node = Arc::new(Node::start(node_config(&config))?);
+    let node = Arc::new(
+        blocking({
+            let config = node_config(&config);
+            move || Node::start(config)
+        })
+        .await??,
+    );
     info!(%http_addr, raft_addr = config.raft_addr, data_dir = %config.data_dir.display(), "started");
 
     let service = FarmService::new(node.clone(), config.request_timeout);
+    let listener = http::listener::Listener(listener.tap_io(send_at_once));
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, http::router(service)).with_graceful_shutdown(async {
-        // An error means the sender is gone, and with it the node: stop as well.
+        // An error means that the sender is gone, and with it the node: stop as well.
         let _ = accepting_stopped.await;
     });
     let mut server = tokio::spawn(server.into_future().in_current_span());
 
-    let served = tokio::select! {
+    let result = tokio::select! {
         () = shutdown => {
             info!("stopping");
             // The server has ended already if nobody listens.
             let _ = stop_accepting.send(());
             hand_over(&node).await;
-            match timeout(DRAIN_TIMEOUT, &mut server).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    warn!(waited = ?DRAIN_TIMEOUT, "some requests did not finish and are dropped");
-                    server.abort();
-                    Ok(Ok(()))
-                }
-            }
+            drain(&mut server).await
         }
-        ended = &mut server => ended,
+        reason = node.failure() => Err(ServeError::Failed(reason)),
+        ended = &mut server => ended.map_err(io::Error::other)?.map_err(ServeError::Http),
     };
-    // Joins the core's threads, which may take as long as a disk write.
-    let stopped = tokio::task::spawn_blocking(move || node.shutdown()).await;
-    served.map_err(io::Error::other)??;
-    stopped.map_err(io::Error::other)?;
+    server.abort();
+    blocking(move || node.shutdown()).await?;
     info!("stopped");
-    Ok(())
+    result
+}
+
+/// Waits until all requests under way are answered, or for as long as that may take.
+async fn drain(server: &mut JoinHandle<io::Result<()>>) -> Result<(), ServeError> {
+    match timeout(DRAIN_TIMEOUT, server).await {
+        Ok(ended) => Ok(ended.map_err(io::Error::other)??),
+        Err(_) => {
+            warn!(waited = ?DRAIN_TIMEOUT, "some requests did not finish and are dropped");
+            Ok(())
+        }
+    }
+}
+
+/// Runs `work`, which waits for disks and threads, where it holds up nobody else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServeError> {
+    let span = Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    done.map_err(|error| ServeError::Http(io::Error::other(error)))
+}
+
+/// Answers are written whole: to wait for more would only delay them.
+fn send_at_once(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        warn!(%error, "answers on one connection may be delayed");
+    }
 }
 
 fn node_config(config: &Config) -> NodeConfig {
@@ -118,7 +149,7 @@ fn node_config(config: &Config) -> NodeConfig {
         ),
         heartbeat_ms: config.heartbeat_ms,
         snapshot_distance: config.snapshot_distance,
-        durability: Default::default(),
+        durability: Durability::Fsync,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line by itself: help, wrong usage, and where settings come from.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
 fn raft3d(args: &[&str], env: &[(&str, &str)]) -> Output {
@@ -164,4 +165,31 @@ fn wrong_usage_is_code_2_and_names_the_value() {
     ] {
         assert_eq!(raft3d(&args, &[]).status.code(), Some(2), "{args:?}");
     }
+}
+
+/// The README's examples of the command line, kept true.
+#[test]
+fn the_readme_names_only_commands_that_exist() {
+    let readme = include_str!("../README.md");
+    let mut seen = BTreeSet::new();
+    for line in readme.lines().filter(|line| line.starts_with("raft3d ")) {
+        let command = line.split(" #").next().unwrap().trim();
+        let verbs: Vec<&str> = command
+            .split(' ')
+            .skip(1)
+            .take_while(|word| !word.starts_with('-'))
+            .take(2)
+            .collect();
+        let help = raft3d(&[&verbs[..], &["--help"]].concat(), &[]);
+        assert!(help.status.success(), "{command}");
+        let text = stdout(&help);
+        for option in command.split(' ').filter(|word| word.starts_with("--")) {
+            assert!(
+                text.contains(option),
+                "`{option}` of `{command}` is not in:\n{text}"
+            );
+        }
+        seen.insert(verbs[0]);
+    }
+    assert!(seen.len() >= 5, "{seen:?}");
 }

@@ -165,11 +165,7 @@ async fn all_nodes_killed_at_once_have_everything_when_they_come_back() {
         acknowledged.push(cluster.create(number % 3 + 1, JOBS, &job).await);
     }
     let running = format!("{JOBS}/{}/status?status=running", acknowledged[0]["id"]);
-    acknowledged[0] = cluster
-        .post(2, &running, &Value::Null)
-        .await
-        .expect(200)
-        .body;
+    acknowledged[0] = cluster.post_bytes(2, &running, "").await.expect(200).body;
     let printers = cluster.list(1, PRINTERS, "linearizable").await;
     let filaments = cluster.list(1, FILAMENTS, "linearizable").await;
 

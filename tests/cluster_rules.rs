@@ -577,7 +577,7 @@ async fn bodies_and_paths_that_make_no_sense_are_refused() {
 #[tokio::test]
 async fn a_key_gives_the_first_answer_again_through_any_node() {
     through_every_node(async |cluster, id| {
-        let key = format!("key of node {id}");
+        let key = format!("key-of-node-{id}");
         let first = cluster
             .post_with_key(id, PRINTERS, &printer(), &key)
             .await
@@ -594,7 +594,7 @@ async fn a_key_gives_the_first_answer_again_through_any_node() {
             reply.expect_problem(422, "idempotency-key-reused");
         }
         // A refusal is an answer too.
-        let refused_key = format!("refused through {id}");
+        let refused_key = format!("refused-through-{id}");
         let template = cluster.job_template(id, 10).await;
         let heavy = with(template.clone(), "print_weight_in_grams", json!(11));
         for _ in 0..2 {
@@ -604,7 +604,7 @@ async fn a_key_gives_the_first_answer_again_through_any_node() {
         let job = cluster.create(id, JOBS, &template).await;
         let path = format!("{JOBS}/{}/status", job["id"]);
         let running = json!({"status": "running"});
-        let key = format!("start through {id}");
+        let key = format!("start-through-{id}");
         for other in 1..=3 {
             let reply = cluster
                 .post_with_key(other, &path, &running, &key)

@@ -25,6 +25,7 @@ pub const FILAMENTS: &[Column] = &[
     ("COLOR", "color"),
     ("TOTAL g", "total_weight_in_grams"),
     ("REMAINING g", "remaining_weight_in_grams"),
+    ("AVAILABLE g", "available_weight_in_grams"),
 ];
 
 /// Columns of a list of print jobs.

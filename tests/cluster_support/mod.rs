@@ -128,7 +128,7 @@ impl TestCluster {
 
     /// Three nodes with further arguments of `serve`, and a leader.
     pub async fn start_with(extra_args: &[&str]) -> TestCluster {
-        let turn = ONE_AT_A_TIME.lock().await;
+        let turn = turn().await;
         for attempt in 1.. {
             let dir = tempfile::tempdir().unwrap();
             let addresses = free_addresses(6).unwrap();
@@ -303,6 +303,11 @@ impl TestCluster {
         }
         jobs
     }
+}
+
+/// Waits until no other cluster runs in this test program; none starts while the guard lives.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().await
 }
 
 /// Waits until `condition` gives a value; panics with `what` when that takes too long.
