@@ -2,13 +2,51 @@
 
 #include <asio/connect.hpp>
 #include <chrono>
+#include <functional>
+#include <type_traits>
 
+#include "transport/metadata_hooks.hxx"
 #include "transport/request_codec.hxx"
 
 namespace nuraft {
 namespace transport {
 
 using asio::ip::tcp;
+
+template <typename F>
+void client_connection::attempt(F&& step) {
+    try {
+        step();
+    } catch (const std::exception& e) {
+        abandon(std::string("a step failed: ") + e.what());
+    }
+}
+
+template <typename F>
+void client_connection::post(F&& step) {
+    std::lock_guard<std::mutex> guard(lock_);
+    if (!link_) return;
+    asio::post(link_->executor(),
+               [self = shared_from_this(), link = link_, step = std::forward<F>(step)] {
+                   self->attempt([&] { step(*self, link); });
+               });
+}
+
+template <typename F>
+auto client_connection::then(const stream_ptr& link, const char* what, F&& step) {
+    return [self = shared_from_this(), link, what, step = std::forward<F>(step)](
+               const asio::error_code& ec, auto&& result) {
+        if (self->abandoned_) return;
+        if (ec) return self->abandon(std::string(what) + ": " + ec.message());
+        self->attempt([&] {
+            if constexpr (std::is_invocable_v<decltype(step), client_connection&,
+                                              const stream_ptr&>)
+                std::invoke(step, *self, link);
+            else
+                std::invoke(step, *self, link, result);
+        });
+    };
+}
 
 std::shared_ptr<client_connection> client_connection::make(std::shared_ptr<service_core> core,
                                                            const endpoint_name& peer) {
@@ -36,15 +74,15 @@ void client_connection::send(const ptr<req_msg>& req, const rpc_handler& when_do
     {
         std::lock_guard<std::mutex> guard(lock_);
         if (!link_) {
-            refusal = "the connection to " + peer_.host + ":" + peer_.port + " is abandoned";
+            refusal = "the connection to " + name() + " is abandoned";
         } else if (queue_.size() >= max_pending) {
-            refusal = "too many requests to " + peer_.host + ":" + peer_.port +
-                      " are pending: " + std::to_string(queue_.size());
+            refusal =
+                "too many requests to " + name() + " are pending: " + std::to_string(queue_.size());
         } else {
             queue_.push_back(request);
             // Under the lock, so that requests are enqueued in the order of the queue.
             asio::post(link_->executor(), [self = shared_from_this(), link = link_, request] {
-                self->enqueued(link, request);
+                self->attempt([&] { self->enqueued(link, request); });
             });
             return;
         }
@@ -55,14 +93,6 @@ void client_connection::send(const ptr<req_msg>& req, const rpc_handler& when_do
 
 void client_connection::close() {
     post([](client_connection& self, const stream_ptr&) { self.abandon("it was closed"); });
-}
-
-template <typename F>
-void client_connection::post(F&& step) {
-    std::lock_guard<std::mutex> guard(lock_);
-    if (!link_) return;
-    asio::post(link_->executor(), [self = shared_from_this(), link = link_,
-                                   step = std::forward<F>(step)] { step(*self, link); });
 }
 
 void client_connection::enqueued(const stream_ptr& link, const pending_ptr& request) {
@@ -103,7 +133,7 @@ void client_connection::ask_resolver_hook() {
                                             std::error_code ec) {
         if (auto connection = weak.lock())
             connection->post([host, port, ec](client_connection& self, const stream_ptr& link) {
-                if (ec) return self.abandon(self.describe("the custom resolver failed for", ec));
+                if (ec) return self.abandon("the custom resolver failed: " + ec.message());
                 self.resolve(link, endpoint_name{host, port});
             });
     };
@@ -116,27 +146,17 @@ void client_connection::resolve(const stream_ptr& link, const endpoint_name& whe
     if (abandoned_ || stage_ != stage::naming) return;
     stage_ = stage::connecting;
     auto resolver = std::make_shared<tcp::resolver>(link->executor());
-    resolver->async_resolve(
-        where.host, where.port,
-        [self = shared_from_this(), link, resolver](const asio::error_code& ec,
-                                                    const tcp::resolver::results_type& found) {
-            if (self->abandoned_) return;
-            if (ec) return self->abandon(self->describe("cannot resolve", ec));
-            self->connect(link, found);
-        });
+    auto go_on = [resolver](client_connection& self, const stream_ptr& l,
+                            const tcp::resolver::results_type& found) { self.resolved(l, found); };
+    resolver->async_resolve(where.host, where.port, then(link, "cannot resolve the name", go_on));
 }
 
-void client_connection::connect(const stream_ptr& link, const tcp::resolver::results_type& where) {
-    asio::async_connect(
-        link->socket(), where,
-        [self = shared_from_this(), link](const asio::error_code& ec, const tcp::endpoint&) {
-            if (self->abandoned_) return;
-            if (ec) return self->abandon(self->describe("cannot connect to", ec));
-            self->handshake(link);
-        });
+void client_connection::resolved(const stream_ptr& link, const tcp::resolver::results_type& where) {
+    asio::async_connect(link->socket(), where,
+                        then(link, "cannot connect", &client_connection::connected));
 }
 
-void client_connection::handshake(const stream_ptr& link) {
+void client_connection::connected(const stream_ptr& link) {
     asio::error_code ignored;  // Without it the connection is slow, not wrong.
     link->socket().set_option(tcp::no_delay(true), ignored);
     if (!link->is_tls()) return ready(link);
@@ -149,12 +169,9 @@ void client_connection::handshake(const stream_ptr& link) {
             });
             return accepted;
         });
-    link->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this(),
-                                                           link](const asio::error_code& ec) {
-        if (self->abandoned_) return;
-        if (ec) return self->abandon(self->describe("the TLS handshake failed with", ec));
-        self->ready(link);
-    });
+    auto go_on = then(link, "the TLS handshake failed", &client_connection::ready);
+    link->async_handshake(asio::ssl::stream_base::client,
+                          [go_on](const asio::error_code& ec) { go_on(ec, 0); });
 }
 
 void client_connection::ready(const stream_ptr& link) {
@@ -177,54 +194,46 @@ void client_connection::write_next(const stream_ptr& link) {
     req_msg& req = next->request();
     const asio_service_options& options = core_->options;
     std::string metadata;
-    if (options.write_req_meta_ && !guarded(core_->log, "write_req_meta_", [&] {
-            metadata = options.write_req_meta_(asio_service_meta_cb_params(
-                req.get_type(), req.get_src(), req.get_dst(), req.get_term(),
-                req.get_last_log_term(), req.get_last_log_idx(), req.get_commit_idx(), &req));
-        }))
-        return abandon("write_req_meta_ threw");
+    if (!make_metadata(options.write_req_meta_, req, nullptr, core_->log, metadata))
+        return abandon("the metadata of a request could not be made");
 
-    ptr<buffer> frame;
     const request_format format{options.replicate_log_timestamp_, options.crc_on_entire_message_,
                                 options.crc_on_payload_};
-    const verdict v = encode_request(req, metadata, format, frame);
+    const verdict v = encode_request(req, metadata, format, frame_);
     if (!v.ok()) return abandon(v.reason);
     ++written_;
     writing_ = true;
-    link->async_write(asio::buffer(frame->data_begin(), frame->size()),
-                      [self = shared_from_this(), link, frame](const asio::error_code& ec, size_t) {
-                          if (self->abandoned_) return;
-                          if (ec) return self->abandon(self->describe("cannot write to", ec));
-                          self->writing_ = false;
-                          self->write_next(link);
-                      });
+    link->async_write(asio::buffer(frame_->data_begin(), frame_->size()),
+                      then(link, "cannot write", &client_connection::written));
+}
+
+void client_connection::written(const stream_ptr& link) {
+    writing_ = false;
+    frame_.reset();
+    write_next(link);
 }
 
 void client_connection::read_header(const stream_ptr& link) {
-    link->async_read(asio::buffer(header_bytes_), [self = shared_from_this(), link](
-                                                      const asio::error_code& ec, size_t) {
-        if (self->abandoned_) return;
-        if (ec) return self->abandon(self->describe("cannot read from", ec));
-        if (self->written_ == 0) return self->abandon("an answer came that nobody asked for");
-        const verdict v = parse_response_header(self->header_bytes_.data(), self->header_);
-        if (!v.ok()) return self->abandon(v.reason);
-        self->body_.start(self->header_.body_size);
-        self->read_body(link);
-    });
+    link->async_read(asio::buffer(header_bytes_),
+                     then(link, "cannot read", &client_connection::header_read));
+}
+
+void client_connection::header_read(const stream_ptr& link) {
+    if (written_ == 0) return abandon("an answer came that nobody asked for");
+    const verdict v = parse_response_header(header_bytes_.data(), header_);
+    if (!v.ok()) return abandon(v.reason);
+    body_.start(header_.body_size);
+    read_body(link);
 }
 
 void client_connection::read_body(const stream_ptr& link) {
-    if (body_.complete()) return answered(link);
+    if (body_.complete()) return body_read(link);
     const frame_body::piece piece = body_.next_piece();
     link->async_read(asio::buffer(piece.data, piece.size),
-                     [self = shared_from_this(), link](const asio::error_code& ec, size_t) {
-                         if (self->abandoned_) return;
-                         if (ec) return self->abandon(self->describe("cannot read from", ec));
-                         self->read_body(link);
-                     });
+                     then(link, "cannot read", &client_connection::read_body));
 }
 
-void client_connection::answered(const stream_ptr& link) {
+void client_connection::body_read(const stream_ptr& link) {
     decoded_response answer;
     const verdict v = decode_response(header_, body_.data(), body_.size(), answer);
     if (!v.ok()) return abandon(v.reason);
@@ -233,7 +242,9 @@ void client_connection::answered(const stream_ptr& link) {
         std::lock_guard<std::mutex> guard(lock_);
         first = queue_.front();
     }
-    if (!metadata_accepted(first->request(), answer))
+    const asio_service_options& options = core_->options;
+    if (!accept_metadata(options.read_resp_meta_, options.invoke_resp_cb_on_empty_meta_,
+                         first->request(), answer.msg.get(), core_->log, answer.metadata))
         return abandon("the metadata of an answer was refused");
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -243,22 +254,6 @@ void client_connection::answered(const stream_ptr& link) {
     first->respond(answer.msg);
     write_next(link);
     if (!abandoned_) read_header(link);
-}
-
-bool client_connection::metadata_accepted(req_msg& req, const decoded_response& answer) const {
-    const asio_service_options& options = core_->options;
-    if (!options.read_resp_meta_) return true;
-    if (answer.metadata.empty() && !options.invoke_resp_cb_on_empty_meta_) return true;
-    bool accepted = false;
-    guarded(core_->log, "read_resp_meta_", [&] {
-        accepted = options.read_resp_meta_(
-            asio_service_meta_cb_params(req.get_type(), req.get_src(), req.get_dst(),
-                                        req.get_term(), req.get_last_log_term(),
-                                        req.get_last_log_idx(), req.get_commit_idx(), &req,
-                                        answer.msg.get()),
-            answer.metadata);
-    });
-    return accepted;
 }
 
 void client_connection::abandon(const std::string& reason) {
@@ -271,16 +266,12 @@ void client_connection::abandon(const std::string& reason) {
         unanswered.swap(queue_);
     }
     link->close();
-    const std::string text = peer_.host + ":" + peer_.port + ": " + reason;
-    TRANSPORT_LOG(
-        core_->log, info,
-        "connection to " + text + "; pending requests: " + std::to_string(unanswered.size()));
+    TRANSPORT_LOG(core_->log, debug,
+                  "connection to " + name() + " ended: " + reason +
+                      "; pending requests: " + std::to_string(unanswered.size()));
+    const std::string text = name() + ": " + reason;
     // Oldest first, and each is let go of before the next one hears of it.
     for (; !unanswered.empty(); unanswered.pop_front()) unanswered.front()->fail(text);
-}
-
-std::string client_connection::describe(const char* what, const asio::error_code& ec) const {
-    return std::string(what) + " the peer: " + ec.message();
 }
 
 }  // namespace transport

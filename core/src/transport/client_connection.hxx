@@ -48,21 +48,28 @@ private:
     void dial(const stream_ptr& link);
     void ask_resolver_hook();
     void resolve(const stream_ptr& link, const endpoint_name& where);
-    void connect(const stream_ptr& link, const asio::ip::tcp::resolver::results_type& where);
-    void handshake(const stream_ptr& link);
+    void resolved(const stream_ptr& link, const asio::ip::tcp::resolver::results_type& where);
+    void connected(const stream_ptr& link);
     void ready(const stream_ptr& link);
     void write_next(const stream_ptr& link);
+    void written(const stream_ptr& link);
     void read_header(const stream_ptr& link);
+    void header_read(const stream_ptr& link);
     void read_body(const stream_ptr& link);
-    void answered(const stream_ptr& link);
-
-    bool metadata_accepted(req_msg& req, const decoded_response& answer) const;
+    void body_read(const stream_ptr& link);
     void abandon(const std::string& reason);
-    std::string describe(const char* what, const asio::error_code& ec) const;
 
+    /// An exception, such as a lack of memory, ends the connection.
+    template <typename F>
+    void attempt(F&& step);
     /// Runs `step(*this, link)` on the strand, later, unless the connection ended. Any thread.
     template <typename F>
     void post(F&& step);
+    /// A completion that goes on with `step(*this, link)` or `step(*this, link, result)`. An error,
+    /// which `what` puts a name to, ends the connection.
+    template <typename F>
+    auto then(const stream_ptr& link, const char* what, F&& step);
+    std::string name() const { return peer_.host + ":" + peer_.port; }
 
     const std::shared_ptr<service_core> core_;
     const endpoint_name peer_;
@@ -77,6 +84,7 @@ private:
     stage stage_ = stage::idle;
     size_t written_ = 0;  // how many of queue_ were given to the socket
     bool writing_ = false;
+    ptr<buffer> frame_;  // being written
     std::array<byte, response_header_size> header_bytes_;
     response_header header_;
     frame_body body_;

@@ -6,6 +6,7 @@
 
 #include "transport/answer_once.hxx"
 #include "transport/byte_cursor.hxx"
+#include "transport/metadata_hooks.hxx"
 #include "transport/response_codec.hxx"
 
 namespace nuraft {
@@ -15,12 +16,6 @@ using asio::ip::tcp;
 
 namespace {
 
-asio_service_meta_cb_params meta_params(req_msg& req, resp_msg* resp) {
-    return asio_service_meta_cb_params(req.get_type(), req.get_src(), req.get_dst(), req.get_term(),
-                                       req.get_last_log_term(), req.get_last_log_idx(),
-                                       req.get_commit_idx(), &req, resp);
-}
-
 ptr<buffer> copy_of(const byte* bytes, size_t size) {
     ptr<buffer> copy = buffer::alloc(size);
     byte_writer(copy->data_begin()).put_bytes(bytes, size);
@@ -28,6 +23,38 @@ ptr<buffer> copy_of(const byte* bytes, size_t size) {
 }
 
 }  // namespace
+
+template <typename F>
+void session::attempt(F&& step) {
+    try {
+        step();
+    } catch (const std::exception& e) {
+        finish(std::string("a step failed: ") + e.what());
+    }
+}
+
+template <typename F>
+void session::post(F&& step) {
+    std::lock_guard<std::mutex> guard(lock_);
+    if (!link_) return;
+    asio::post(link_->executor(),
+               [self = shared_from_this(), link = link_, step = std::forward<F>(step)] {
+                   self->attempt([&] { step(*self, link); });
+               });
+}
+
+auto session::then(const stream_ptr& link, void (session::*step)(const stream_ptr&),
+                   void (session::*failed)(const stream_ptr&, const std::string&)) {
+    return [self = shared_from_this(), link, step, failed](const asio::error_code& ec, size_t = 0) {
+        if (self->over_) return;
+        self->attempt([&] {
+            if (ec)
+                ((*self).*failed)(link, ec.message());
+            else
+                ((*self).*step)(link);
+        });
+    };
+}
 
 session::session(std::shared_ptr<service_core> core, std::shared_ptr<request_sink> sink,
                  ptr<logger> log, std::function<void(uint64_t)> ended)
@@ -47,14 +74,6 @@ void session::close(const std::string& reason) {
     post([reason](session& self, const stream_ptr&) { self.finish(reason); });
 }
 
-template <typename F>
-void session::post(F&& step) {
-    std::lock_guard<std::mutex> guard(lock_);
-    if (!link_) return;
-    asio::post(link_->executor(), [self = shared_from_this(), link = link_,
-                                   step = std::forward<F>(step)] { step(*self, link); });
-}
-
 void session::open(const stream_ptr& link) {
     if (over_) return;
     asio::error_code ec;
@@ -63,31 +82,26 @@ void session::open(const stream_ptr& link) {
     peer_.address = peer.address().to_string();
     peer_.port = peer.port();
     link->socket().set_option(tcp::no_delay(true), ec);
-    if (link->is_tls())
-        handshake(link);
-    else
-        read_on(link);
+    if (!link->is_tls()) return read_on(link);
+
+    link->timer().expires_after(std::chrono::milliseconds(handshake_limit_ms));
+    link->timer().async_wait([self = shared_from_this(), link](const asio::error_code& error) {
+        if (!error) self->finish("no TLS handshake in time");
+    });
+    link->async_handshake(asio::ssl::stream_base::server,
+                          then(link, &session::secured, &session::handshake_failed));
 }
 
-void session::handshake(const stream_ptr& link) {
-    link->timer().expires_after(std::chrono::milliseconds(handshake_limit_ms));
-    link->timer().async_wait([self = shared_from_this(), link](const asio::error_code& ec) {
-        if (!ec) self->finish("no TLS handshake in time");
-    });
-    link->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this(),
-                                                           link](const asio::error_code& ec) {
-        if (self->over_) return;
-        link->timer().cancel();
-        if (ec) return self->handshake_failed(link, "TLS handshake failed: " + ec.message());
-        self->read_on(link);
-    });
+void session::secured(const stream_ptr& link) {
+    link->timer().cancel();
+    read_on(link);
 }
 
 void session::handshake_failed(const stream_ptr& link, const std::string& reason) {
     // The alert that tells the peer what is wrong shall reach it before the connection goes.
     link->timer().expires_after(std::chrono::milliseconds(failed_handshake_linger_ms));
     link->timer().async_wait([self = shared_from_this(), link, reason](const asio::error_code&) {
-        self->finish(reason);
+        self->finish("TLS handshake failed: " + reason);
     });
 }
 
@@ -95,11 +109,7 @@ void session::read_on(const stream_ptr& link) {
     if (over_ || reading_ || !answers_.has_room()) return;
     reading_ = true;
     link->async_read(asio::buffer(header_bytes_),
-                     [self = shared_from_this(), link](const asio::error_code& ec, size_t) {
-                         if (self->over_) return;
-                         if (ec) return self->end_after_answers(link, ec.message());
-                         self->header_read(link);
-                     });
+                     then(link, &session::header_read, &session::end_after_answers));
 }
 
 void session::header_read(const stream_ptr& link) {
@@ -114,33 +124,20 @@ void session::read_body(const stream_ptr& link) {
     if (body_.complete()) return body_read(link);
     const frame_body::piece piece = body_.next_piece();
     link->async_read(asio::buffer(piece.data, piece.size),
-                     [self = shared_from_this(), link](const asio::error_code& ec, size_t) {
-                         if (self->over_) return;
-                         if (ec) return self->end_after_answers(link, ec.message());
-                         self->read_body(link);
-                     });
+                     then(link, &session::read_body, &session::end_after_answers));
 }
 
 void session::body_read(const stream_ptr& link) {
     decoded_request request;
     const verdict v = decode_request(header_, body_.data(), body_.size(), request);
     if (!v.ok()) return refuse_frame(link, v);
-    if (!metadata_accepted(request))
+    const asio_service_options& options = core_->options;
+    if (!accept_metadata(options.read_req_meta_, options.invoke_req_cb_on_empty_meta_, *request.msg,
+                         nullptr, log_, request.metadata))
         return end_after_answers(link, "the metadata of a request was refused");
     submit(request.msg);
     reading_ = false;
     read_on(link);
-}
-
-bool session::metadata_accepted(const decoded_request& request) const {
-    const asio_service_options& options = core_->options;
-    if (!options.read_req_meta_) return true;
-    if (request.metadata.empty() && !options.invoke_req_cb_on_empty_meta_) return true;
-    bool accepted = false;
-    guarded(log_, "read_req_meta_", [&] {
-        accepted = options.read_req_meta_(meta_params(*request.msg, nullptr), request.metadata);
-    });
-    return accepted;
 }
 
 void session::submit(const ptr<req_msg>& req) {
@@ -183,33 +180,29 @@ void session::answer(const stream_ptr& link, uint64_t number, const ptr<resp_msg
 }
 
 verdict session::encode_answer(req_msg& req, resp_msg& resp, ptr<buffer>& frame) const {
-    const asio_service_options& options = core_->options;
     std::string metadata;
-    if (options.write_resp_meta_ && !guarded(log_, "write_resp_meta_", [&] {
-            metadata = options.write_resp_meta_(meta_params(req, &resp));
-        }))
-        return {fault::metadata, "write_resp_meta_ threw"};
+    if (!make_metadata(core_->options.write_resp_meta_, req, &resp, log_, metadata))
+        return {fault::metadata, "the metadata of an answer could not be made"};
     return encode_response(resp, req.get_type(), metadata, frame);
 }
 
 void session::flush(const stream_ptr& link) {
     if (over_ || writing_) return;
-    std::vector<ptr<buffer>> frames = answers_.take_ready();
-    if (frames.empty()) {
+    frames_ = answers_.take_ready();
+    if (frames_.empty()) {
         if (const std::string* reason = answers_.end_reason()) finish(std::string(*reason));
         return;
     }
     std::vector<asio::const_buffer> bytes;
-    for (const ptr<buffer>& frame : frames) bytes.emplace_back(frame->data_begin(), frame->size());
+    for (const ptr<buffer>& frame : frames_) bytes.emplace_back(frame->data_begin(), frame->size());
     writing_ = true;
-    link->async_write(bytes, [self = shared_from_this(), link, frames = std::move(frames)](
-                                 const asio::error_code& ec, size_t) {
-        if (self->over_) return;
-        if (ec) return self->finish("cannot answer: " + ec.message());
-        self->writing_ = false;
-        self->flush(link);
-    });
+    link->async_write(bytes, then(link, &session::written, &session::end_now));
     read_on(link);
+}
+
+void session::written(const stream_ptr& link) {
+    writing_ = false;
+    flush(link);
 }
 
 void session::refuse_frame(const stream_ptr& link, const verdict& v) {

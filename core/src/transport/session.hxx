@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "transport/answer_queue.hxx"
 #include "transport/frame_body.hxx"
@@ -43,7 +44,7 @@ private:
 
     // Steps of the session's life. They run on its strand and belong to `link`.
     void open(const stream_ptr& link);
-    void handshake(const stream_ptr& link);
+    void secured(const stream_ptr& link);
     void handshake_failed(const stream_ptr& link, const std::string& reason);
     void read_on(const stream_ptr& link);
     void header_read(const stream_ptr& link);
@@ -52,18 +53,27 @@ private:
     void submit(const ptr<req_msg>& req);
     void answer(const stream_ptr& link, uint64_t number, const ptr<resp_msg>& resp);
     void flush(const stream_ptr& link);
+    void written(const stream_ptr& link);
     void refuse_frame(const stream_ptr& link, const verdict& v);
+
+    // How it ends: after the answers that are due, or at once.
     void end_after_answers(const stream_ptr& link, const std::string& reason);
+    void end_now(const stream_ptr&, const std::string& reason) { finish(reason); }
     void finish(const std::string& reason);
 
-    bool metadata_accepted(const decoded_request& request) const;
     verdict encode_answer(req_msg& req, resp_msg& resp, ptr<buffer>& frame) const;
     void announce(const req_msg& req);
     void fire(cb_func::Type event);
 
+    /// An exception, such as a lack of memory, ends the session at once.
+    template <typename F>
+    void attempt(F&& step);
     /// Runs `step(*this, link)` on the strand, later, unless the session ended. Any thread.
     template <typename F>
     void post(F&& step);
+    /// A completion that goes on with `step(link)`, or with `failed(link, reason)` after an error.
+    auto then(const stream_ptr& link, void (session::*step)(const stream_ptr&),
+              void (session::*failed)(const stream_ptr&, const std::string&));
 
     const std::shared_ptr<service_core> core_;
     const ptr<logger> log_;
@@ -82,6 +92,7 @@ private:
     bool reading_ = false;
     bool writing_ = false;
     answer_queue answers_;
+    std::vector<ptr<buffer>> frames_;  // being written
     std::array<byte, request_header_size> header_bytes_;
     request_header header_;
     frame_body body_;
