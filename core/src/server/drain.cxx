@@ -12,6 +12,7 @@ namespace {
 /// The next element of a list that is consumed from the front; false at its end.
 template <typename T>
 bool take_next(std::vector<T>& from, size_t& at, T& taken) {
+    if (from.empty()) return false;  // Then `at` belongs to a later list.
     if (at < from.size()) {
         taken = std::move(from[at++]);
         return true;
