@@ -78,14 +78,13 @@ byte buffer::get_byte() {
 
 const byte* buffer::get_bytes(size_t& len) {
     const size_t start = pos_;
-    const int32 length = get_int();
-    if (length < 0 || static_cast<size_t>(length) > size_ - pos_) {
+    // A negative length becomes one that no buffer has.
+    const size_t length = static_cast<size_t>(get_int());
+    if (length > size_ - pos_) {
         pos_ = start;
-        throw std::overflow_error("length " + std::to_string(length) + " at position " +
-                                  std::to_string(start) + " does not fit into a buffer of " +
-                                  std::to_string(size_));
+        throw_overrun(length, start + sizeof(int32), size_);
     }
-    len = static_cast<size_t>(length);
+    len = length;
     return advance(len);
 }
 

@@ -1,5 +1,5 @@
-// Truncated and damaged bytes end in an exception or in an object, never in a crash. What reading
-// out of bounds is the sanitizers tell.
+// Truncated and damaged bytes end in an exception or in an object, never in a crash. Sanitizers see
+// what is read out of bounds.
 
 #include <gtest/gtest.h>
 
