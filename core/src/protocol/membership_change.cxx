@@ -301,9 +301,12 @@ void raft::on_set_learner(const inputs::set_learner& in) {
     ptr<srv_config> server = config_->get_server(in.server);
     if (!server) return done(cmd_result_code::SERVER_NOT_FOUND);
     if (server->is_learner() == in.learner) return done(cmd_result_code::OK);
-    if (in.learner && in.server == id()) return done(cmd_result_code::BAD_REQUEST);  // B34
-    append_config(
-        with_change(*config_, in.server, [&in](srv_config& s) { s.set_learner(in.learner); }));
+    ptr<cluster_config> next =
+        with_change(*config_, in.server, [&in](srv_config& s) { s.set_learner(in.learner); });
+    if ((in.learner && in.server == id()) || !has_voters(*next)) {
+        return done(cmd_result_code::BAD_REQUEST);  // B34
+    }
+    append_config(next);
     recompute_commit();
     replicate_to_all();
     done(cmd_result_code::OK);
