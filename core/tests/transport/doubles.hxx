@@ -55,13 +55,11 @@ public:
     int32 leader_id() override { return leader; }
 
     size_t count(cb_func::Type type) const {
-        size_t n = 0;
-        for (const session_event& e : events) n += e.type == type;
-        return n;
+        return state.read([&] { return count_locked(type); });
     }
     testing::AssertionResult wait_for_event(cb_func::Type type, size_t times = 1) const {
         return state.wait("session event " + std::to_string(type),
-                          [&] { return count(type) >= times; });
+                          [&] { return count_locked(type) >= times; });
     }
     testing::AssertionResult wait_for_held(size_t requests) const {
         return state.wait(std::to_string(requests) + " held requests",
@@ -74,6 +72,12 @@ public:
     std::atomic<int32> leader{-1};
 
 private:
+    size_t count_locked(cb_func::Type type) const {
+        size_t n = 0;
+        for (const session_event& e : events) n += e.type == type;
+        return n;
+    }
+
     handler handler_;  // under `state`
 };
 
