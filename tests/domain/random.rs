@@ -17,15 +17,20 @@ use crate::support::{at, grams, number, snapshot, text};
 /// Small, so that every bound is reached.
 const LIMITS: Limits = Limits {
     count_max: 4,
-    bytes_max: 260,
-    age_ms_max: 40,
+    bytes_max: 150,
+    age_ms_max: 20,
 };
 
 /// One step of a history.
 #[derive(Debug, Clone)]
 enum Step {
-    /// The next entry of the log, `skip` indices behind the last.
-    Apply { skip: u64, command: Command },
+    /// The next entry of the log, `skip` indices and `wait_ms` milliseconds behind the last. Its
+    /// stamp is how late it is, in milliseconds: the clocks of nodes differ.
+    Apply {
+        skip: u64,
+        wait_ms: u64,
+        command: Command,
+    },
     /// An entry that is no command.
     Garbage(Vec<u8>),
     /// An entry that was applied before.
@@ -36,7 +41,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        20 => (1u64..3, commands()).prop_map(|(skip, command)| Step::Apply { skip, command }),
+        20 => (1u64..3, 0u64..6, commands())
+            .prop_map(|(skip, wait_ms, command)| Step::Apply { skip, wait_ms, command }),
         1 => prop::collection::vec(any::<u8>(), 0..12).prop_map(Step::Garbage),
         1 => commands().prop_map(Step::Stale),
         1 => Just(Step::Restore),
@@ -45,14 +51,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    let idempotency = prop::option::weighted(0.4, (0usize..6, 0u8..2)).prop_map(|drawn| {
+    let idempotency = prop::option::weighted(0.4, (0usize..10, 0u8..5)).prop_map(|drawn| {
         drawn.map(|(key, fingerprint)| Idempotency {
-            key: ["", "a", "b", "c", "d", "a longer key"][key].to_owned(),
-            fingerprint: [fingerprint; 32],
+            key: ["", "a", "b", "c", "d", "e", "f", "g", "h", "a longer key"][key].to_owned(),
+            fingerprint: [fingerprint / 4; 32],
         })
     });
-    (1_000u64..1_200, idempotency, ops()).prop_map(|(stamped_at, idempotency, op)| Command {
-        stamped_at: at(stamped_at),
+    (0u64..4, idempotency, ops()).prop_map(|(late_ms, idempotency, op)| Command {
+        stamped_at: at(late_ms),
         idempotency,
         op,
     })
@@ -220,13 +226,24 @@ struct World {
     naive: Naive,
     /// Filaments as they were created.
     created: Vec<Filament>,
+    now_ms: u64,
 }
 
 impl World {
     fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         let index = self.state.applied_index();
         match step {
-            Step::Apply { skip, command } => self.apply(index + skip, command),
+            Step::Apply {
+                skip,
+                wait_ms,
+                command,
+            } => {
+                self.now_ms += wait_ms;
+                let late_ms = command.stamped_at.as_millis();
+                let mut command = command.clone();
+                command.stamped_at = at(self.now_ms - late_ms);
+                self.apply(index + skip, &command)
+            }
             Step::Stale(command) => self.apply(index, command),
             Step::Garbage(bytes) => self.garbage(index + 1, bytes),
             Step::Restore => {
@@ -276,6 +293,7 @@ proptest! {
             replica: State::with_limits(LIMITS),
             naive: Naive::new(LIMITS),
             created: Vec::new(),
+            now_ms: 1_000,
         };
         let mut kept = Vec::new();
         for step in &steps {
