@@ -227,9 +227,13 @@ async fn the_demo_runs_three_nodes_and_takes_them_along() {
     demo.wait_for_text("leads term").await;
     let printers = |demo: &Demo, id: usize| format!("http://{}{PRINTERS}", demo.http[id - 1]);
     let body = json!({"company": "Prusa", "model": "MK4"});
-    let created = send(http_client().post(printers(&demo, 1)).json(&body))
-        .await
-        .unwrap();
+    let created = wait_until("a leader takes the write", async || {
+        let reply = send(http_client().post(printers(&demo, 1)).json(&body))
+            .await
+            .unwrap();
+        Some(reply).filter(|reply| reply.status != 503)
+    })
+    .await;
     let created = created.expect(201).body;
 
     // A second one on the same addresses says which are taken.
@@ -258,10 +262,12 @@ async fn the_demo_runs_three_nodes_and_takes_them_along() {
     other.wait_for_text("another --dir").await;
     let demo = Demo::start(dir.path(), &addresses);
     demo.wait_for_text("leads term").await;
-    let listed = send(http_client().get(printers(&demo, 3)))
-        .await
-        .unwrap()
-        .expect(200);
+    let listed = wait_until("a leader confirms the read", async || {
+        let reply = send(http_client().get(printers(&demo, 3))).await.unwrap();
+        Some(reply).filter(|reply| reply.status != 503)
+    })
+    .await
+    .expect(200);
     assert_eq!(listed.body, json!([created]));
 }
 

@@ -177,7 +177,9 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn garbage_on_the_raft_port_harms_nothing() {
-    let mut cluster = TestCluster::start().await;
+    // So long that no hiccup of a busy machine costs an election: only garbage could.
+    let patient = ["--election-timeout-ms", "3000..6000"];
+    let mut cluster = TestCluster::start_with(&patient).await;
     let before = cluster.leader().await;
     let job = cluster.job_template(before.node_id, 1_000).await;
     let pids: Vec<_> = (1..=3).map(|id| cluster.node(id).pid()).collect();

@@ -142,7 +142,8 @@ impl Answer {
         }
     }
 
-    /// A problem document as text: title, status and detail, then a line for each field.
+    /// A problem document as text: title, status and detail, then a line for each field; a detail
+    /// that a field repeats comes once.
     pub fn problem(&self) -> String {
         let member = |name| self.body.get(name).and_then(Value::as_str);
         let fallback = self
@@ -151,11 +152,14 @@ impl Answer {
             .unwrap_or("unexpected answer");
         let title = member("title").unwrap_or(fallback);
         let mut text = format!("{title} ({})", self.status.as_u16());
-        if let Some(detail) = member("detail").or(self.body.as_str()) {
+        let fields = self.body.get("errors").and_then(Value::as_array);
+        let fields = fields.map_or(&[][..], Vec::as_slice);
+        if let Some(detail) = member("detail").or(self.body.as_str())
+            && fields.iter().all(|field| field["detail"] != detail)
+        {
             text += &format!("\n  {detail}");
         }
-        let fields = self.body.get("errors").and_then(Value::as_array);
-        for field in fields.into_iter().flatten() {
+        for field in fields {
             let part = |name| field.get(name).and_then(Value::as_str).unwrap_or_default();
             text += &format!("\n  {}: {}", part("pointer"), part("detail"));
         }

@@ -5,8 +5,11 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use raft3d::client::api::new_idempotency_key;
 use raft3d::consensus::Status;
 use raft3d::demo::DemoError;
 use raft3d::demo::cluster::Cluster;
@@ -38,6 +41,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 pub struct TestCluster {
     cluster: Cluster,
     http: reqwest::Client,
+    /// The highest term in which the nodes were seen to agree on a leader.
+    last_term: AtomicU64,
     _dir: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
@@ -137,13 +142,14 @@ impl TestCluster {
             layout.extra_args = extra_args.iter().map(|arg| (*arg).to_owned()).collect();
             let started = async {
                 let mut cluster = Cluster::start(layout)?;
-                cluster.wait_for_leader(PATIENCE).await?;
-                Ok(cluster)
+                let leader = cluster.wait_for_leader(PATIENCE).await?;
+                Ok((cluster, leader.term))
             };
             match started.await {
-                Ok(cluster) => {
+                Ok((cluster, term)) => {
                     return TestCluster {
                         cluster,
+                        last_term: term.into(),
                         http: http_client(),
                         _dir: dir,
                         _turn: turn,
@@ -211,49 +217,88 @@ impl TestCluster {
         .await
     }
 
-    /// Sends a request to node `id`; an error if no answer comes.
-    pub async fn try_send(
-        &self,
-        id: i32,
-        build: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder,
-    ) -> Result<Reply, reqwest::Error> {
-        send(build(&self.http, self.url(id))).await
-    }
-
     /// The URL of node `id`, without a path.
     pub fn url(&self, id: i32) -> String {
         format!("http://{}", self.spec(id).http_addr)
     }
 
-    /// GET from node `id`.
-    pub async fn get(&self, id: i32, path: &str) -> Reply {
-        self.try_send(id, |http, url| http.get(url + path))
-            .await
-            .unwrap()
+    /// Sends a request to node `id`, once, and takes whatever it answers.
+    pub async fn send_once(
+        &self,
+        id: i32,
+        build: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder,
+    ) -> Reply {
+        send(build(&self.http, self.url(id))).await.unwrap()
     }
 
-    /// POST of a JSON body to node `id`.
-    pub async fn post(&self, id: i32, path: &str, body: &Value) -> Reply {
-        self.try_send(id, |http, url| http.post(url + path).json(body))
+    /// Sends a request to node `id`; a 503 is taken for an answer only if no other leader has been
+    /// elected meanwhile. On a busy machine that happens at any time, and is no fault.
+    async fn send_steadily(
+        &self,
+        id: i32,
+        build: impl Fn(&reqwest::Client, String) -> reqwest::RequestBuilder,
+    ) -> Reply {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let reply = self.send_once(id, &build).await;
+            if reply.status != 503 || Instant::now() >= deadline {
+                return reply;
+            }
+            let term = self.agreed_term().await;
+            if self.last_term.fetch_max(term, Ordering::Relaxed) >= term {
+                return reply;
+            }
+        }
+    }
+
+    /// The term that all running nodes are in, once they follow one leader; the highest of their
+    /// terms if they cannot, for want of a majority.
+    async fn agreed_term(&self) -> u64 {
+        let majority = self.running().len() >= 2;
+        wait_until("the running nodes agree on a leader", async || {
+            let views = self.views().await;
+            let term = views.iter().map(|view| view.term).max()?;
+            let leader = views[0].leader;
+            let agreed = leader.is_some()
+                && views
+                    .iter()
+                    .all(|view| view.term == term && view.leader == leader);
+            (agreed || !majority).then_some(term)
+        })
+        .await
+    }
+
+    /// GET from node `id`.
+    pub async fn get(&self, id: i32, path: &str) -> Reply {
+        self.send_steadily(id, |http, url| http.get(url + path))
             .await
-            .unwrap()
+    }
+
+    /// POST of a JSON body to node `id`, with a key of its own to make it safe to repeat.
+    pub async fn post(&self, id: i32, path: &str, body: &Value) -> Reply {
+        self.post_with_key(id, path, body, &new_idempotency_key().unwrap())
+            .await
     }
 
     /// POST of a JSON body with an `Idempotency-Key` to node `id`.
     pub async fn post_with_key(&self, id: i32, path: &str, body: &Value, key: &str) -> Reply {
-        let build = |http: &reqwest::Client, url: String| {
+        self.send_steadily(id, |http, url| {
             http.post(url + path)
                 .json(body)
                 .header("Idempotency-Key", key)
-        };
-        self.try_send(id, build).await.unwrap()
+        })
+        .await
     }
 
-    /// POST of any bytes to node `id`.
-    pub async fn post_bytes(&self, id: i32, path: &str, body: impl Into<reqwest::Body>) -> Reply {
-        self.try_send(id, |http, url| http.post(url + path).body(body))
-            .await
-            .unwrap()
+    /// POST of any bytes to node `id`, with a key of its own.
+    pub async fn post_bytes(&self, id: i32, path: &str, body: impl Into<Bytes>) -> Reply {
+        let (body, key) = (body.into(), new_idempotency_key().unwrap());
+        self.send_steadily(id, |http, url| {
+            http.post(url + path)
+                .body(body.clone())
+                .header("Idempotency-Key", &key)
+        })
+        .await
     }
 
     /// A list as node `id` has it, at the given consistency.
