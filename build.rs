@@ -118,7 +118,9 @@ fn build_glue(nuraft: &NuRaft, sanitize: &str) {
             "cpp/durable_log.cxx",
             "cpp/durable_state.cxx",
             "cpp/fsm.cxx",
+            "cpp/native_bench.cxx",
             "cpp/node.cxx",
+            "cpp/server_setup.cxx",
             "cpp/tracing_logger.cxx",
         ]);
     // Warnings are for our own code, whichever NuRaft this is.

@@ -15,7 +15,7 @@ use crate::raft::machine::Machine;
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, StorageError};
 
-pub use bridge::{Member, NodeOptions, NodeView};
+pub use bridge::{BenchRun, Member, NodeOptions, NodeView};
 
 #[cxx::bridge(namespace = "raft3d")]
 mod bridge {
@@ -72,6 +72,15 @@ mod bridge {
         committed_index: u64,
         /// The committed configuration.
         members: Vec<Member>,
+    }
+
+    /// What one run of the benchmark without the bridge measured.
+    #[derive(Debug, Clone)]
+    struct BenchRun {
+        /// From the first proposal to the last answer.
+        elapsed_ns: u64,
+        /// From each proposal to its answer.
+        latencies_ns: Vec<u64>,
     }
 
     /// How a proposal ended.
@@ -152,6 +161,7 @@ mod bridge {
         include!("raft3d/node.hxx");
         include!("raft3d/durable_log.hxx");
         include!("raft3d/fsm.hxx");
+        include!("raft3d/native_bench.hxx");
 
         type entry_sink;
         fn push(
@@ -184,6 +194,16 @@ mod bridge {
         fn create_snapshot(self: &node) -> Result<u64>;
         fn yield_leadership(self: &node) -> Result<()>;
         fn shutdown(self: &node);
+
+        fn run_native_bench(
+            options: &NodeOptions,
+            log: Box<LogHandle>,
+            use_log: bool,
+            notifier: SharedPtr<append_notifier>,
+            payload: &[u8],
+            in_flight: u32,
+            duration_ms: u32,
+        ) -> Result<BenchRun>;
 
         fn encode_config(members: &[Member]) -> Vec<u8>;
         fn decode_config(bytes: &[u8]) -> Result<Vec<Member>>;
@@ -283,6 +303,35 @@ pub fn encode_config(members: &[Member]) -> Vec<u8> {
 /// The members in an encoded configuration.
 pub fn decode_config(bytes: &[u8]) -> Result<Vec<Member>, String> {
     bridge::decode_config(bytes).map_err(|e| e.what().to_owned())
+}
+
+/// Runs the benchmark's workload without the bridge: a state machine in C++ that does nothing, and
+/// `log` or, without one, a log in C++ memory.
+pub fn run_native_bench(
+    options: &NodeOptions,
+    log: Option<Arc<Log>>,
+    payload: &[u8],
+    in_flight: u32,
+    duration_ms: u32,
+) -> Result<BenchRun, String> {
+    let notifier = bridge::new_append_notifier();
+    let use_log = log.is_some();
+    let log = log.unwrap_or_else(|| Arc::new(Log::in_memory()));
+    log.set_notifier(Some(notify_core(
+        notifier.clone(),
+        &log,
+        &Arc::new(Fatal::new()),
+    )));
+    bridge::run_native_bench(
+        options,
+        Box::new(LogHandle(log)),
+        use_log,
+        notifier,
+        payload,
+        in_flight,
+        duration_ms,
+    )
+    .map_err(|e| e.what().to_owned())
 }
 
 /// What the log's teller calls. It holds the log weakly: the log owns it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raft3d::consensus::{Consensus, ProposeError, Role};
-use raft3d::domain::command::{Command, NewPrinter, Op};
+use raft3d::domain::command::{Command, Idempotency, NewPrinter, Op};
 use raft3d::domain::outcome::{Outcome, Reply};
 use raft3d::domain::time::Timestamp;
 use raft3d::raft::{Durability, Node, NodeConfig, StartError};
@@ -34,7 +34,10 @@ fn printer(model: &str) -> Vec<u8> {
     });
     Command {
         stamped_at: Timestamp::from_millis(1_700_000_000_000),
-        idempotency: None,
+        idempotency: Some(Idempotency {
+            key: model.into(),
+            fingerprint: [0; 32],
+        }),
         op,
     }
     .encode()
@@ -52,7 +55,8 @@ async fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Proposes until a leader takes the command, and returns the index of its outcome.
+/// Proposes until there is an outcome, and returns its index. Repeating is safe even if the
+/// outcome of one attempt is unknown: the key is the same each time.
 async fn create(node: &Node, model: &str) -> u64 {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -65,7 +69,9 @@ async fn create(node: &Node, model: &str) -> u64 {
                 }
                 return outcome.index;
             }
-            Err(ProposeError::NotAccepted(_)) if Instant::now() < deadline => {
+            Err(ProposeError::NotAccepted(_) | ProposeError::Unknown(_))
+                if Instant::now() < deadline =>
+            {
                 tokio::time::sleep(POLL).await;
             }
             Err(error) => panic!("creating {model}: {error}"),

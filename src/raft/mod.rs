@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{Consensus, Member, ProposeError, Role, Status};
 use crate::domain::state::State;
 use crate::ffi::{self, Core};
+use crate::storage::log::LogStats;
 use crate::storage::{DataDir, Log, SnapshotStore, StorageError};
 
 mod fatal;
@@ -25,6 +26,9 @@ use machine::Machine;
 /// the log and the snapshot before the newest still hold everything, and that a node which was
 /// away for a moment needs no snapshot.
 const RESERVED_DISTANCES: u32 = 2;
+
+/// Longest timeout that the core is given, in milliseconds: it multiplies them.
+const TIMEOUT_MS_MAX: u32 = 3_600_000;
 
 /// How one node takes part. The counts and times are as the command line documents them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +117,9 @@ impl Node {
         let options = ffi::NodeOptions {
             id: config.node_id,
             port,
-            election_timeout_ms_min: clamp(config.election_timeout_ms.0),
-            election_timeout_ms_max: clamp(config.election_timeout_ms.1),
-            heartbeat_ms: clamp(config.heartbeat_ms),
+            election_timeout_ms_min: clamp(config.election_timeout_ms.0.min(TIMEOUT_MS_MAX)),
+            election_timeout_ms_max: clamp(config.election_timeout_ms.1.min(TIMEOUT_MS_MAX)),
+            heartbeat_ms: clamp(config.heartbeat_ms.min(TIMEOUT_MS_MAX)),
             snapshot_distance: clamp(config.snapshot_distance),
             reserved_entries: clamp(config.snapshot_distance.saturating_mul(RESERVED_DISTANCES)),
             parallel_log: config.durability == Durability::Fsync,
@@ -151,6 +155,11 @@ impl Node {
     /// should be shut down.
     pub async fn failure(&self) -> String {
         self.fatal.reason().await
+    }
+
+    /// How many entries the log took and how often it synced them, since the start.
+    pub fn log_stats(&self) -> LogStats {
+        self.log.stats()
     }
 
     /// Stops the node: no proposal is taken any more, those without an outcome end as unknown,

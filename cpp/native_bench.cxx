@@ -1,0 +1,234 @@
+#include "raft3d/native_bench.hxx"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <libnuraft/nuraft.hxx>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "raft3d/bytes.hxx"
+#include "raft3d/durable_log.hxx"
+#include "raft3d/server_setup.hxx"
+#include "raft3d/src/ffi.rs.h"
+
+namespace raft3d {
+
+using nuraft::log_entry;
+using nuraft::ptr;
+using nuraft::ulong;
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+using entries = std::vector<ptr<log_entry>>;
+
+/// Outcomes as long as a short real one, in bytes.
+constexpr size_t outcome_len = 16;
+constexpr std::chrono::seconds election_deadline{30};
+constexpr std::chrono::milliseconds election_poll{5};
+
+/// A state machine that only counts.
+class idle_fsm : public nuraft::state_machine {
+public:
+    ptr<nuraft::buffer> commit_ext(const ext_op_params& params) override {
+        auto outcome = nuraft::buffer::alloc(outcome_len);
+        nuraft::buffer_serializer(outcome).put_u64(params.log_idx);
+        return outcome;
+    }
+    bool apply_snapshot(nuraft::snapshot&) override { return false; }
+    ptr<nuraft::snapshot> last_snapshot() override { return nullptr; }
+    ulong last_commit_index() override { return 0; }
+    void create_snapshot(nuraft::snapshot&,
+                         nuraft::async_result<bool>::handler_type& when_done) override {
+        bool ok = false;
+        ptr<std::exception> no_error;
+        when_done(ok, no_error);
+    }
+};
+
+/// A log in memory that is never compacted: the shortest possible one.
+class memory_log : public nuraft::log_store {
+public:
+    ulong next_slot() const override {
+        std::lock_guard<std::mutex> guard(mutex_);
+        return entries_.size() + 1;
+    }
+    ulong start_index() const override { return 1; }
+    ptr<log_entry> last_entry() const override {
+        std::lock_guard<std::mutex> guard(mutex_);
+        return entries_.empty() ? nuraft::cs_new<log_entry>(0, nuraft::buffer::alloc(0))
+                                : entries_.back();
+    }
+    ulong append(ptr<log_entry>& entry) override {
+        std::lock_guard<std::mutex> guard(mutex_);
+        entries_.push_back(entry);
+        return entries_.size();
+    }
+    void write_at(ulong index, ptr<log_entry>& entry) override {
+        std::lock_guard<std::mutex> guard(mutex_);
+        entries_.resize(index - 1);
+        entries_.push_back(entry);
+    }
+    ptr<entries> log_entries(ulong start, ulong end) override {
+        std::lock_guard<std::mutex> guard(mutex_);
+        if (start == 0 || start > end || end > entries_.size() + 1) return nullptr;
+        const auto first = entries_.begin() + static_cast<std::ptrdiff_t>(start - 1);
+        return nuraft::cs_new<entries>(first, first + static_cast<std::ptrdiff_t>(end - start));
+    }
+    ptr<log_entry> entry_at(ulong index) override {
+        std::lock_guard<std::mutex> guard(mutex_);
+        return index == 0 || index > entries_.size() ? nullptr : entries_[index - 1];
+    }
+    ulong term_at(ulong index) override {
+        const ptr<log_entry> entry = entry_at(index);
+        return entry ? entry->get_term() : 0;
+    }
+    ptr<nuraft::buffer> pack(ulong, nuraft::int32) override { return nullptr; }
+    void apply_pack(ulong, nuraft::buffer&) override {}
+    bool compact(ulong) override { return false; }
+    bool flush() override { return true; }
+
+private:
+    mutable std::mutex mutex_;
+    std::deque<ptr<log_entry>> entries_;
+};
+
+/// Remembers nothing beyond the process.
+class memory_state : public nuraft::state_mgr {
+public:
+    memory_state(nuraft::int32 id, int port, ptr<nuraft::log_store> log)
+        : id_(id), port_(port), log_(std::move(log)) {}
+
+    ptr<nuraft::cluster_config> load_config() override {
+        auto config = nuraft::cs_new<nuraft::cluster_config>();
+        config->get_servers().push_back(
+            nuraft::cs_new<nuraft::srv_config>(id_, "127.0.0.1:" + std::to_string(port_)));
+        return config;
+    }
+    void save_config(const nuraft::cluster_config&) override {}
+    void save_state(const nuraft::srv_state&) override {}
+    ptr<nuraft::srv_state> read_state() override { return nullptr; }
+    ptr<nuraft::log_store> load_log_store() override { return log_; }
+    nuraft::int32 server_id() override { return id_; }
+    void system_exit(int) override {}
+
+private:
+    const nuraft::int32 id_;
+    const int port_;
+    const ptr<nuraft::log_store> log_;
+};
+
+/// Limits how many proposals are unanswered, and collects how long the answers took.
+class window {
+public:
+    explicit window(uint32_t size) : free_(size), size_(size) {}
+
+    void take() {
+        std::unique_lock<std::mutex> guard(mutex_);
+        changed_.wait(guard, [this] { return free_ > 0; });
+        --free_;
+    }
+
+    void give_back(steady::time_point proposed, bool ok) {
+        const auto latency = steady::now() - proposed;
+        std::lock_guard<std::mutex> guard(mutex_);
+        latencies_ns_.push_back(static_cast<uint64_t>(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(latency).count()));
+        if (!ok) ++failed_;
+        ++free_;
+        changed_.notify_one();
+    }
+
+    /// Waits for the last answer; throws if one was a failure.
+    const std::vector<uint64_t>& finish() {
+        std::unique_lock<std::mutex> guard(mutex_);
+        changed_.wait(guard, [this] { return free_ == size_; });
+        if (failed_ > 0) throw std::runtime_error(std::to_string(failed_) + " proposals failed");
+        return latencies_ns_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    uint32_t free_;
+    const uint32_t size_;
+    uint64_t failed_ = 0;
+    std::vector<uint64_t> latencies_ns_;
+};
+
+/// A running server that stops at the end of its scope.
+struct running_server {
+    nuraft::raft_launcher launcher;
+    ptr<nuraft::raft_server> server;
+    std::shared_ptr<append_notifier> notifier;
+
+    ~running_server() {
+        notifier->detach();
+        launcher.shutdown();
+    }
+};
+
+void wait_for_leadership(const nuraft::raft_server& server) {
+    const auto deadline = steady::now() + election_deadline;
+    while (!server.is_leader()) {
+        if (steady::now() > deadline) throw std::runtime_error("the server does not elect itself");
+        std::this_thread::sleep_for(election_poll);
+    }
+}
+
+void propose(nuraft::raft_server& server, const ptr<window>& unanswered,
+             rust::Slice<const uint8_t> payload) {
+    using proposal_result = nuraft::cmd_result<ptr<nuraft::buffer>>;
+    unanswered->take();
+    const auto proposed = steady::now();
+    const ptr<proposal_result> result = server.append_entries({buffer_of(payload)});
+    result->when_ready(proposal_result::handler_type2(
+        [unanswered, proposed](proposal_result& done, ptr<std::exception>&) {
+            const bool ok = done.get_accepted() &&
+                            done.get_result_code() == nuraft::cmd_result_code::OK && done.get();
+            unanswered->give_back(proposed, ok);
+        }));
+}
+
+}  // namespace
+
+BenchRun run_native_bench(const NodeOptions& options, rust::Box<LogHandle> log, bool use_log,
+                          std::shared_ptr<append_notifier> notifier,
+                          rust::Slice<const uint8_t> payload, uint32_t in_flight,
+                          uint32_t duration_ms) {
+    ptr<nuraft::log_store> store;
+    if (use_log) {
+        store = nuraft::cs_new<durable_log>(std::move(log));
+    } else {
+        store = nuraft::cs_new<memory_log>();
+    }
+    running_server running{{}, nullptr, std::move(notifier)};
+    running.server = running.launcher.init(
+        nuraft::cs_new<idle_fsm>(), nuraft::cs_new<memory_state>(options.id, options.port, store),
+        nullptr, options.port, transport_options(), params_of(options));
+    if (!running.server) throw std::runtime_error("cannot listen");
+    running.notifier->attach(running.server);
+    wait_for_leadership(*running.server);
+
+    const auto unanswered = nuraft::cs_new<window>(in_flight);
+    const auto begin = steady::now();
+    const auto end = begin + std::chrono::milliseconds(duration_ms);
+    while (steady::now() < end) propose(*running.server, unanswered, payload);
+    const std::vector<uint64_t>& latencies_ns = unanswered->finish();
+    const auto elapsed = steady::now() - begin;
+
+    BenchRun run{};
+    run.elapsed_ns = static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
+    run.latencies_ns.reserve(latencies_ns.size());
+    std::copy(latencies_ns.begin(), latencies_ns.end(), std::back_inserter(run.latencies_ns));
+    return run;
+}
+
+}  // namespace raft3d
