@@ -56,6 +56,7 @@ void raft::recompute_commit() {
     q.expected = candidate;
     q.indexes[id()] = own_durable_index();
     for (const auto& [peer_id, p] : peers_) q.indexes[peer_id] = p.match;
+    asked_commit_ = candidate;
     out_->question = std::move(q);
 }
 
@@ -63,8 +64,8 @@ void raft::on_commit_answer(const inputs::commit_answer& in) {
     if (role_ != srv_role::leader) return;
     // The program may hold a commit back, not run ahead of the quorum (B20), and what it picks
     // must obey the current-term rule too.
-    if (in.index <= commit_index_ || in.index > log_.last_index()) return;
-    if (term_of(in.index) == state_.term) raise_commit(in.index);
+    const uint64_t index = std::min({in.index, asked_commit_, log_.last_index()});
+    if (index > commit_index_ && term_of(index) == state_.term) raise_commit(index);
 }
 
 void raft::raise_commit(uint64_t index) {

@@ -16,8 +16,8 @@ ptr<cluster_config> raft::read_config(log_entry& entry) const {
     }
 }
 
-void raft::scan_uncommitted_configs() {
-    const uint64_t first = std::max(commit_index_ + 1, log_.start_index());
+void raft::scan_configs() {
+    const uint64_t first = std::max(initial_commit_index_ + 1, log_.start_index());
     constexpr uint64_t chunk = 1000;  // Bounds what is held at once.
     for (uint64_t at = first; at <= log_.last_index();) {
         const uint64_t end = std::min(at + chunk, log_.last_index() + 1);
@@ -26,7 +26,7 @@ void raft::scan_uncommitted_configs() {
         for (const ptr<log_entry>& e : *entries) {
             if (e->get_val_type() == log_val_type::conf) {
                 if (ptr<cluster_config> config = read_config(*e)) {
-                    uncommitted_configs_[at] = config;
+                    (at <= commit_index_ ? past_configs_ : uncommitted_configs_)[at] = config;
                 }
             }
             ++at;

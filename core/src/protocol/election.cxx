@@ -19,6 +19,7 @@ constexpr int32_t zero_priority_patience = 20;
 
 void raft::on_start(const inputs::start& in) {
     priority_at_floor_since_ = now_;
+    if (commit_index_ > initial_commit_index_) out_->commit = commit_index_;
     last_vote_decay_ = now_ - settings_.params.election_timeout_upper_bound_;
     if (in.skip_election_timer) {
         state_.election_timer_allowed = false;

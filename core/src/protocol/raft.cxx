@@ -21,6 +21,11 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
         if (then) past_configs_[then->get_log_idx()] = then;
     }
     initial_commit_index_ = commit_index_;
+    if (!state_.catching_up) {
+        // A configuration is saved only once it is committed; so much is known after a restart.
+        commit_index_ =
+            std::max(commit_index_, std::min<uint64_t>(config_->get_log_idx(), log_.last_index()));
+    }
     durable_index_ = log_.last_index();
     past_configs_[config_->get_log_idx()] = config_;
     for (const ptr<srv_config>& server : config_->get_servers()) {
@@ -35,7 +40,7 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
         p.id = peer_id;
         p.heartbeat_ms = settings_.params.heart_beat_interval_;
     }
-    scan_uncommitted_configs();
+    scan_configs();
 }
 
 raft::~raft() = default;

@@ -249,7 +249,7 @@ private:
     void apply_config(const ptr<cluster_config>& next);
     void add_peer(const ptr<srv_config>& server);
     void remove_peer(int32_t id);
-    void scan_uncommitted_configs();
+    void scan_configs();
 
     // handover.cxx
     bool leadership_is_valid();
@@ -344,6 +344,7 @@ private:
     std::map<uint64_t, sent_request> sent_;  ///< Requests whose answer is still welcome.
     uint64_t next_send_ = 1;
     uint64_t next_transfer_ = 1;
+    uint64_t asked_commit_ = 0;  ///< Of the last commit question.
     uint64_t index_at_becoming_leader_ = 0;
     time_ms leader_since_ = 0;
     time_ms last_transfer_check_ = 0;

@@ -56,7 +56,7 @@ void raft::join(const cluster_config& theirs, const req_msg& req, bool alone) {
         commit_index_ = initial_commit_index_;
         out_->applied_reset = commit_index_;
         uncommitted_configs_.clear();
-        scan_uncommitted_configs();
+        scan_configs();
     }
     past_configs_.clear();
     ptr<cluster_config> config = copy_of(theirs);
@@ -94,7 +94,7 @@ void raft::on_pack_installed(const inputs::pack_installed& in) {
         log_.reset(true);
         durable_index_ = log_.last_index();
         uncommitted_configs_.clear();
-        scan_uncommitted_configs();
+        scan_configs();
         raise_commit(log_.last_index());
     }
     answer_now(in.request,
