@@ -1,8 +1,8 @@
 #include "checker.hxx"
 
-#include "cluster.hxx"
-
 #include <algorithm>
+
+#include "cluster.hxx"
 
 // Numbers in comments are those of behaviour 39.
 
@@ -12,7 +12,9 @@ using namespace nuraft;
 
 namespace {
 
-bool is_voter(const srv_config& s) { return !s.is_learner() && !s.is_new_joiner(); }
+bool is_voter(const srv_config& s) {
+    return !s.is_learner() && !s.is_new_joiner();
+}
 
 ptr<cluster_config> config_of(const log_entry& entry) {
     ptr<buffer> payload = buffer::clone(entry.get_buf());
@@ -23,8 +25,8 @@ ptr<cluster_config> config_of(const log_entry& entry) {
 
 checker::before checker::look(const sim_server& s) {
     const protocol::raft& r = s.node();
-    return {r.role(),          r.term(),         r.commit_index(), r.last_log_index(),
-            r.writes_paused(), s.disk().state,   r.config()};
+    return {r.role(),          r.term(),       r.commit_index(), r.last_log_index(),
+            r.writes_paused(), s.disk().state, r.config()};
 }
 
 void checker::booted(sim_server& s) {
@@ -142,8 +144,7 @@ void checker::check_leadership(sim_server& s, const before& was) {
     }
     // 7: the first entry of a leader is a configuration of its term.
     const disk::stored_entry* first = s.disk().logical_at(r.index_at_becoming_leader());
-    if (!first || first->term() != r.term() ||
-        first->entry->get_val_type() != log_val_type::conf) {
+    if (!first || first->term() != r.term() || first->entry->get_val_type() != log_val_type::conf) {
         fail("leader ", s.id(), " does not begin term ", r.term(), " with a configuration");
     }
 }
@@ -189,7 +190,8 @@ void checker::commit_entry(sim_server& s, const before& was, uint64_t index) {
     if (entry->entry->get_val_type() == log_val_type::conf) {
         fact.config = config_of(*entry->entry);
         if (fact.config->get_log_idx() != index) {
-            fail("the configuration at ", index, " says that it is at ", fact.config->get_log_idx());
+            fail("the configuration at ", index, " says that it is at ",
+                 fact.config->get_log_idx());
         }
     }
     committed_.push_back(fact);
@@ -230,8 +232,7 @@ bool checker::durable_on_majority(const cluster_config& config, const cluster_co
                                   uint64_t index, uint64_t term) const {
     int32_t voters = 0;
     int32_t holders = 0;
-    for (const ptr<srv_config>& member :
-         const_cast<cluster_config&>(config).get_servers()) {
+    for (const ptr<srv_config>& member : const_cast<cluster_config&>(config).get_servers()) {
         if (!is_voter(*member)) continue;
         // A server that is being removed does not count any more.
         if (next && !next->get_server(member->get_id())) continue;

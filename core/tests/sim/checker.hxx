@@ -1,13 +1,13 @@
 #pragma once
 
-#include "disk.hxx"
-#include "protocol/raft.hxx"
-
 #include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "disk.hxx"
+#include "protocol/raft.hxx"
 
 namespace sim {
 
@@ -58,7 +58,7 @@ private:
         uint64_t term;
         uint64_t hash;
         uint64_t committed_in;  ///< Term of the leader that committed it.
-        uint64_t chain;  ///< State of a machine that applied everything up to here.
+        uint64_t chain;         ///< State of a machine that applied everything up to here.
         nuraft::ptr<nuraft::cluster_config> config;  ///< Of a configuration entry.
     };
 
@@ -68,8 +68,9 @@ private:
     void check_commit(sim_server& s, const before& was);
     void commit_entry(sim_server& s, const before& was, uint64_t index);
     void check_quorum(sim_server& s, const before& was, uint64_t first, uint64_t last);
-    bool durable_on_majority(const nuraft::cluster_config& config, const nuraft::cluster_config* next,
-                             uint64_t index, uint64_t term) const;
+    bool durable_on_majority(const nuraft::cluster_config& config,
+                             const nuraft::cluster_config* next, uint64_t index,
+                             uint64_t term) const;
     bool durable_on(const sim_server& s, uint64_t index, uint64_t term) const;
     uint64_t term_before(const sim_server& s, uint64_t index) const;
 

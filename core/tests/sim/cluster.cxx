@@ -1,10 +1,10 @@
 #include "cluster.hxx"
 
-#include "faults.hxx"
-
 #include <algorithm>
 #include <cstdio>
 #include <sstream>
+
+#include "faults.hxx"
 
 namespace sim {
 
@@ -17,8 +17,7 @@ constexpr size_t trace_kept = 60;
 
 }  // namespace
 
-cluster::cluster(const options& o)
-    : options_(o), dice_(o.seed), network_(*this), checker_(*this) {
+cluster::cluster(const options& o) : options_(o), dice_(o.seed), network_(*this), checker_(*this) {
     network_.set_loss(o.loss);
     auto config = cs_new<cluster_config>();
     for (int32_t id = 1; id <= o.initial_servers; ++id) {
@@ -33,7 +32,9 @@ cluster::cluster(const options& o)
 
 cluster::~cluster() = default;
 
-std::string cluster::endpoint(int32_t id) { return "sim:" + std::to_string(id); }
+std::string cluster::endpoint(int32_t id) {
+    return "sim:" + std::to_string(id);
+}
 
 sim_server& cluster::add_outsider() {
     const int32_t id = servers_.rbegin()->first + 1;
@@ -152,8 +153,8 @@ bool cluster::agreed(std::string* why) const {
             s.machine().hash != leader->machine().hash ||
             r.config()->get_log_idx() != l.config()->get_log_idx()) {
             *why = "member " + std::to_string(s.id()) + " is behind: " + r.describe() +
-                   ", applied " + std::to_string(s.machine().index) + "; the leader: " +
-                   l.describe();
+                   ", applied " + std::to_string(s.machine().index) +
+                   "; the leader: " + l.describe();
             return false;
         }
     }

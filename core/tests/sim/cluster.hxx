@@ -1,5 +1,11 @@
 #pragma once
 
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "checker.hxx"
 #include "dice.hxx"
 #include "event_queue.hxx"
@@ -7,12 +13,6 @@
 #include "options.hxx"
 #include "sim_server.hxx"
 #include "violation.hxx"
-
-#include <deque>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
 
 namespace sim {
 

@@ -1,8 +1,8 @@
 #include "describe.hxx"
 
-#include "msg_type.hxx"
-
 #include <sstream>
+
+#include "msg_type.hxx"
 
 namespace sim {
 
@@ -13,9 +13,12 @@ namespace {
 
 const char* name_of(protocol::timer_kind kind) {
     switch (kind) {
-        case protocol::timer_kind::election: return "election";
-        case protocol::timer_kind::heartbeat: return "heartbeat";
-        case protocol::timer_kind::retry: return "retry";
+        case protocol::timer_kind::election:
+            return "election";
+        case protocol::timer_kind::heartbeat:
+            return "heartbeat";
+        case protocol::timer_kind::retry:
+            return "retry";
     }
     return "?";
 }
@@ -23,24 +26,42 @@ const char* name_of(protocol::timer_kind kind) {
 const char* name_of(protocol::notice::kind kind) {
     using protocol::notice;
     switch (kind) {
-        case notice::became_leader: return "became leader";
-        case notice::became_follower: return "became follower";
-        case notice::append_response: return "append response";
-        case notice::heartbeat: return "heartbeat";
-        case notice::config_active: return "config active";
-        case notice::joined_cluster: return "joined cluster";
-        case notice::removed_from_cluster: return "removed from cluster";
-        case notice::out_of_log_range: return "out of log range";
-        case notice::server_join_failed: return "server join failed";
-        case notice::follower_lost: return "follower lost";
-        case notice::leadership_expired: return "leadership expired";
-        case notice::resign_wanted: return "resign wanted";
-        case notice::misbehaving_leader: return "misbehaving leader";
-        case notice::transfer_wanted: return "transfer wanted";
-        case notice::bad_message: return "bad message";
-        case notice::snapshot_wanted: return "snapshot wanted";
-        case notice::isolated: return "isolated";
-        case notice::halt: return "HALT";
+        case notice::became_leader:
+            return "became leader";
+        case notice::became_follower:
+            return "became follower";
+        case notice::append_response:
+            return "append response";
+        case notice::heartbeat:
+            return "heartbeat";
+        case notice::config_active:
+            return "config active";
+        case notice::joined_cluster:
+            return "joined cluster";
+        case notice::removed_from_cluster:
+            return "removed from cluster";
+        case notice::out_of_log_range:
+            return "out of log range";
+        case notice::server_join_failed:
+            return "server join failed";
+        case notice::follower_lost:
+            return "follower lost";
+        case notice::leadership_expired:
+            return "leadership expired";
+        case notice::resign_wanted:
+            return "resign wanted";
+        case notice::misbehaving_leader:
+            return "misbehaving leader";
+        case notice::transfer_wanted:
+            return "transfer wanted";
+        case notice::bad_message:
+            return "bad message";
+        case notice::snapshot_wanted:
+            return "snapshot wanted";
+        case notice::isolated:
+            return "isolated";
+        case notice::halt:
+            return "HALT";
     }
     return "?";
 }
@@ -152,7 +173,9 @@ void describe_saves(std::ostringstream& s, const protocol::effects& out) {
 
 }  // namespace
 
-std::string describe(const protocol::input& input) { return std::visit(input_text{}, input); }
+std::string describe(const protocol::input& input) {
+    return std::visit(input_text{}, input);
+}
 
 std::string describe(const protocol::effects& out) {
     std::ostringstream s;

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <string>
+
 #include "protocol/effects.hxx"
 #include "protocol/inputs.hxx"
-
-#include <string>
 
 namespace sim {
 

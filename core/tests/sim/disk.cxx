@@ -26,8 +26,8 @@ uint64_t content_hash(const log_entry& entry) {
 
 ptr<log_entry> copy_entry(const log_entry& entry) {
     ptr<buffer> payload = entry.is_buf_null() ? nullptr : buffer::clone(entry.get_buf());
-    return cs_new<log_entry>(entry.get_term(), payload, entry.get_val_type(),
-                             entry.get_timestamp(), entry.has_crc32(), entry.get_crc32(), false);
+    return cs_new<log_entry>(entry.get_term(), payload, entry.get_val_type(), entry.get_timestamp(),
+                             entry.has_crc32(), entry.get_crc32(), false);
 }
 
 uint64_t disk::term_at(uint64_t index) const {

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "dice.hxx"
-#include "protocol/effects.hxx"
-#include "protocol/log_view.hxx"
-
 #include <cstdint>
 #include <deque>
 #include <map>
+
+#include "dice.hxx"
+#include "protocol/effects.hxx"
+#include "protocol/log_view.hxx"
 
 namespace sim {
 
@@ -43,7 +43,7 @@ public:
     nuraft::protocol::hard_state state;
     nuraft::ptr<nuraft::cluster_config> config;
     std::deque<snapshot_image> snapshots;  ///< The newest last; never more than three.
-    machine_state machine;  ///< What the state machine itself kept.
+    machine_state machine;                 ///< What the state machine itself kept.
 
     // log_view: the stored stage.
     uint64_t start_index() const override { return start_; }

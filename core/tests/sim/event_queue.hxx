@@ -41,9 +41,7 @@ private:
         time_us at;
         uint64_t number;
         std::function<void()> what;
-        bool operator<(const event& o) const {
-            return at != o.at ? at > o.at : number > o.number;
-        }
+        bool operator<(const event& o) const { return at != o.at ? at > o.at : number > o.number; }
     };
 
     std::priority_queue<event> events_;

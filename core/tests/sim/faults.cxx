@@ -1,9 +1,9 @@
 #include "faults.hxx"
 
-#include "cluster.hxx"
-
 #include <functional>
 #include <vector>
+
+#include "cluster.hxx"
 
 namespace sim {
 
@@ -45,9 +45,15 @@ void crash_one(cluster& world) {
     if (!s) return;
     dice& d = world.chance();
     switch (d.below(4)) {
-        case 0: s->stop(); break;
-        case 1: s->crash_in_next_step(); break;
-        default: s->crash(); break;
+        case 0:
+            s->stop();
+            break;
+        case 1:
+            s->crash_in_next_step();
+            break;
+        default:
+            s->crash();
+            break;
     }
     const int32_t id = s->id();
     const time_us down = d.chance(3000) ? d.between(2000, 6000) * ms : d.between(0, 900) * ms;
@@ -178,10 +184,14 @@ void hand_over(cluster& world) {
     sim_server* s = somebody(world);
     if (!s) return;
     switch (world.chance().below(4)) {
-        case 0: return s->input(protocol::inputs::yield{true, -1});
-        case 1: return s->input(protocol::inputs::yield{false, any_id(world)});
-        case 2: return s->input(protocol::inputs::yield{false, -1});
-        default: break;
+        case 0:
+            return s->input(protocol::inputs::yield{true, -1});
+        case 1:
+            return s->input(protocol::inputs::yield{false, any_id(world)});
+        case 2:
+            return s->input(protocol::inputs::yield{false, -1});
+        default:
+            break;
     }
     if (sim_server* other = any_running(world)) {
         if (world.chance().chance(2000)) return other->input(protocol::inputs::request_reconnect{});

@@ -1,17 +1,17 @@
 #include "network.hxx"
 
-#include "cluster.hxx"
-
 #include <algorithm>
+
+#include "cluster.hxx"
 
 namespace sim {
 
 using namespace nuraft;
 
 ptr<req_msg> copy_request(req_msg& msg) {
-    auto copy = cs_new<req_msg>(msg.get_term(), msg.get_type(), msg.get_src(), msg.get_dst(),
-                                msg.get_last_log_term(), msg.get_last_log_idx(),
-                                msg.get_commit_idx());
+    auto copy =
+        cs_new<req_msg>(msg.get_term(), msg.get_type(), msg.get_src(), msg.get_dst(),
+                        msg.get_last_log_term(), msg.get_last_log_idx(), msg.get_commit_idx());
     for (const ptr<log_entry>& entry : msg.log_entries()) {
         copy->log_entries().push_back(copy_entry(*entry));
     }

@@ -1,15 +1,15 @@
 #pragma once
 
-#include "dice.hxx"
-#include "event_queue.hxx"
-#include "protocol/effects.hxx"
-
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <utility>
+
+#include "dice.hxx"
+#include "event_queue.hxx"
+#include "protocol/effects.hxx"
 
 namespace sim {
 

@@ -1,8 +1,8 @@
 #include "options.hxx"
 
-#include "dice.hxx"
-
 #include <sstream>
+
+#include "dice.hxx"
 
 namespace sim {
 
@@ -37,8 +37,8 @@ void draw_params(dice& d, nuraft::raft_params& p) {
     p.leadership_transfer_min_wait_time_ = d.chance(3000) ? 500 : 0;
     p.stale_log_gap_ = 30;
     p.fresh_log_gap_ = 10;
-    p.priority_decay_method_ = d.coin() ? nuraft::raft_params::arithmetic_decay
-                                        : nuraft::raft_params::tiered_decay;
+    p.priority_decay_method_ =
+        d.coin() ? nuraft::raft_params::arithmetic_decay : nuraft::raft_params::tiered_decay;
     p.parallel_log_appending_ = true;
     p.return_method_ = nuraft::raft_params::async_handler;
 }
@@ -139,8 +139,8 @@ std::string options::describe() const {
       << ", snapshot " << params.snapshot_distance_ << " keeping " << params.reserved_log_items_
       << " in " << snapshot_objects << " objects, stop gap " << params.log_sync_stop_gap_
       << (params.use_new_joiner_type_ ? ", new joiners" : "") << ", expiry "
-      << params.leadership_expiry_ << ", network " << network_delay << " us, store "
-      << store_delay << ", sync " << sync_delay << ", apply " << apply_delay << ", proposals every "
+      << params.leadership_expiry_ << ", network " << network_delay << " us, store " << store_delay
+      << ", sync " << sync_delay << ", apply " << apply_delay << ", proposals every "
       << propose_every << ", chaos " << chaos / ms << " ms; loss " << loss << "/" << black_holes
       << ", declines " << declines << ", read failures " << read_failures << ", kept back "
       << kept_back << ", pins " << commit_pins << ", skew " << clock_skew_per_1000

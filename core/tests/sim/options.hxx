@@ -1,10 +1,10 @@
 #pragma once
 
-#include "event_queue.hxx"
-#include "raft_params.hxx"
-
 #include <cstdint>
 #include <string>
+
+#include "event_queue.hxx"
+#include "raft_params.hxx"
 
 namespace sim {
 

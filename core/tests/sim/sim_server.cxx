@@ -1,9 +1,9 @@
 #include "sim_server.hxx"
 
+#include <algorithm>
+
 #include "cluster.hxx"
 #include "describe.hxx"
-
-#include <algorithm>
 
 // The life of a simulated server, and the effects that concern neither its log nor its snapshots.
 
@@ -68,11 +68,12 @@ void sim_server::boot() {
     from.config = copy_config(*disk_.config);
     from.last_snapshot = disk_.last_snapshot();
     from.commit_index = machine_.index;
-    node_ = std::make_unique<protocol::raft>(settings, world_.chance().below(UINT64_MAX), disk_,
-                                             from);
+    node_ =
+        std::make_unique<protocol::raft>(settings, world_.chance().below(UINT64_MAX), disk_, from);
     for (const ptr<srv_config>& s : disk_.config->get_servers()) {
         if (s->get_id() == id_) continue;
-        world_.net().change(id_, {protocol::connection_change::open, s->get_id(), s->get_endpoint()});
+        world_.net().change(id_,
+                            {protocol::connection_change::open, s->get_id(), s->get_endpoint()});
     }
     if (world_.tracing()) world_.trace("s" + std::to_string(id_) + " boots: " + node_->describe());
     world_.check().booted(*this);
@@ -298,14 +299,25 @@ void sim_server::heed_notices(const protocol::effects& out) {
     using protocol::notice;
     for (const notice& n : out.notices) {
         switch (n.what) {
-            case notice::became_leader: ++world_.count().elections; break;
-            case notice::became_follower: cancel_waiters(); break;
-            case notice::config_active: ++world_.count().config_changes; break;
-            case notice::joined_cluster: ++world_.count().servers_added; break;
-            case notice::removed_from_cluster: ++world_.count().servers_removed; break;
+            case notice::became_leader:
+                ++world_.count().elections;
+                break;
+            case notice::became_follower:
+                cancel_waiters();
+                break;
+            case notice::config_active:
+                ++world_.count().config_changes;
+                break;
+            case notice::joined_cluster:
+                ++world_.count().servers_added;
+                break;
+            case notice::removed_from_cluster:
+                ++world_.count().servers_removed;
+                break;
             case notice::misbehaving_leader:
                 fail("server ", id_, " hears another leader, ", n.peer, ", in term ", n.term);
-            case notice::bad_message: fail("server ", id_, " calls a message bad: ", n.text);
+            case notice::bad_message:
+                fail("server ", id_, " calls a message bad: ", n.text);
             case notice::halt:
                 if (!disk_failed_) fail("server ", id_, " halts with ", n.code, ": ", n.text);
                 break;
@@ -322,7 +334,8 @@ void sim_server::heed_notices(const protocol::effects& out) {
             case notice::snapshot_wanted:
                 later_do(0, [this] { maybe_create_snapshot(true); });
                 break;
-            default: break;
+            default:
+                break;
         }
     }
 }

@@ -1,17 +1,17 @@
 #pragma once
 
-#include "disk.hxx"
-#include "event_queue.hxx"
-#include "network.hxx"
-#include "protocol/raft.hxx"
-#include "violation.hxx"
-
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "disk.hxx"
+#include "event_queue.hxx"
+#include "network.hxx"
+#include "protocol/raft.hxx"
+#include "violation.hxx"
 
 namespace sim {
 
@@ -39,7 +39,9 @@ public:
     uint64_t life() const { return life_; }
     nuraft::protocol::raft& node() { return *node_; }
     const nuraft::protocol::raft& node() const { return *node_; }
-    class disk& disk() { return disk_; }
+    class disk& disk() {
+        return disk_;
+    }
     const class disk& disk() const { return disk_; }
     const machine_state& machine() const { return machine_; }
     /// Never a member so far, so that what it commits is its own affair.
@@ -150,7 +152,7 @@ private:
     std::map<uint64_t, std::shared_ptr<operation>> proposals_;
     std::map<uint64_t, waiter> waiters_;
     std::map<uint64_t, bool> transfers_;  ///< Number to whether it was freed.
-    uint64_t receiving_snapshot_ = 0;  ///< Index of the snapshot that the objects belong to.
+    uint64_t receiving_snapshot_ = 0;     ///< Index of the snapshot that the objects belong to.
     std::vector<uint64_t> received_objects_;
 };
 

@@ -1,8 +1,8 @@
+#include <algorithm>
+
 #include "cluster.hxx"
 #include "describe.hxx"
 #include "sim_server.hxx"
-
-#include <algorithm>
 
 // The log, the state machine and the snapshots of a simulated server.
 
@@ -12,7 +12,9 @@ using namespace nuraft;
 
 namespace {
 
-ptr<snapshot> copy_snapshot(snapshot& meta) { return snapshot::deserialize(*meta.serialize()); }
+ptr<snapshot> copy_snapshot(snapshot& meta) {
+    return snapshot::deserialize(*meta.serialize());
+}
 
 /// The state is handed over in shares whose exclusive-or is the hash, so that a missing, repeated
 /// or foreign object gives a wrong state.
@@ -233,7 +235,8 @@ void sim_server::install(const protocol::save_object& s, const machine_state& st
         installing_ = false;
         may_apply_ = std::max(may_apply_, state.index);
         ++world_.count().snapshots_installed;
-        input(protocol::inputs::object_saved{s.request, true, world_.opts().snapshot_objects, true});
+        input(
+            protocol::inputs::object_saved{s.request, true, world_.opts().snapshot_objects, true});
         if (life == life_) schedule_apply();
     });
 }

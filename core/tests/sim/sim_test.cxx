@@ -1,11 +1,11 @@
-#include "cluster.hxx"
-
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+
+#include "cluster.hxx"
 
 // Seeded clusters in virtual time. Environment:
 //   SIM_SEED=n      run this seed only; with SIM_TRACE=1 print every event.
