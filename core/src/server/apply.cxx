@@ -78,7 +78,7 @@ void raft_server::impl::apply_config(uint64_t index, log_entry& entry) {
 }
 
 void raft_server::impl::after_applying() {
-    if (snapshot_wanted_.exchange(false)) begin_snapshot(gate_.applied());
+    if (snapshot_wanted_.exchange(false)) ask_and_begin_snapshot(gate_.applied());
 
     const server_status s = view();
     const ptr<raft_params> p = ctx_->get_params();

@@ -20,12 +20,9 @@ void connections::change(const protocol::connection_change& to) {
     l.endpoint = to.endpoint;
 }
 
-ptr<rpc_client> connections::client(int32_t peer, const std::string& endpoint) {
+ptr<rpc_client> connections::client(int32_t peer) {
     auto found = links_.find(peer);
-    if (found == links_.end()) {
-        if (endpoint.empty()) return nullptr;
-        found = links_.emplace(peer, link{endpoint, nullptr}).first;
-    }
+    if (found == links_.end()) return nullptr;
     link& l = found->second;
     if (!l.client && factory_) l.client = factory_->create_client(l.endpoint);
     return l.client;

@@ -19,9 +19,8 @@ public:
     explicit connections(ptr<rpc_client_factory> factory) : factory_(std::move(factory)) {}
 
     void change(const protocol::connection_change& to);
-    /// The client for `peer`; null if there is none to be had. `endpoint` is used for a peer that
-    /// no change has named yet.
-    ptr<rpc_client> client(int32_t peer, const std::string& endpoint);
+    /// The client for `peer`; null if there is none to be had, or no change has named the peer.
+    ptr<rpc_client> client(int32_t peer);
     /// Drops all clients and lets go of the factory.
     void close();
 

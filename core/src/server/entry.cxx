@@ -136,6 +136,18 @@ void raft_server::impl::publish() {
     now_known.config = raft_->config();
 
     std::lock_guard<std::mutex> guard(status_lock_);
+    if (stopping_) {
+        // Whatever the protocol was last: this server leads nobody any more, and hears nobody.
+        now_known.role = srv_role::follower;
+        now_known.leader = -1;
+        now_known.leader_alive = false;
+        now_known.index_at_becoming_leader = 0;
+    }
+    if (now_known.leader != -1 && now_known.leader != status_.leader) {
+        job j;
+        j.task = [this, leader = now_known.leader] { forwarder_->leader_is(leader); };
+        queue_.push_back(std::move(j));
+    }
     // The commit thread tells the program whether this follower is fresh.
     if (now_known.leader_commit_index != status_.leader_commit_index) gate_.poke();
     status_ = std::move(now_known);

@@ -6,13 +6,14 @@ namespace nuraft {
 
 ptr<raft_server::impl::command_result> raft_server::impl::forward(const ptr<req_msg>& req) {
     const ptr<raft_params> p = ctx_->get_params();
-    forwarder::target to;
-    to.leader = req->get_dst();
-    to.endpoint = endpoint_of(to.leader);
-    if (!p->auto_forwarding_ || to.endpoint.empty()) {
+    const ptr<srv_config> leader = view().config->get_server(req->get_dst());
+    if (!p->auto_forwarding_ || !leader) {
         ptr<buffer> nothing;
         return cs_new<command_result>(nothing, false, cmd_result_code::NOT_LEADER);
     }
+    forwarder::target to;
+    to.leader = leader->get_id();
+    to.endpoint = leader->get_endpoint();
     to.max_connections = p->auto_forwarding_max_connections_;
     to.send_timeout_ms = static_cast<uint64_t>(std::max(0, p->auto_forwarding_req_timeout_));
     ptr<forwarder::order> order = forwarder_->send(req, to);

@@ -202,10 +202,11 @@ private:
     // snapshots.cxx
     void snapshot_after(uint64_t index);
     bool snapshot_due(uint64_t index);
+    bool ask_and_begin_snapshot(uint64_t index);
     bool begin_snapshot(uint64_t index);
     void on_snapshot_created(uint64_t index, bool ok, const ptr<std::exception>& error);
     void compact_behind(uint64_t snapshot_index);
-    void finish_scheduled(uint64_t index, cmd_result_code code);
+    void finish_scheduled(uint64_t index, cmd_result_code code, bool even_if_not_begun = false);
     void read_object(const protocol::read_object& r);
     void free_transfer(uint64_t number);
 
@@ -216,7 +217,6 @@ private:
 
     bool on_own_thread() const;
     bool on_commit_thread() const { return std::this_thread::get_id() == commit_thread_id_; }
-    std::string endpoint_of(int32_t server) const;
 
     // Fixed after construction.
     std::unique_ptr<context> ctx_;
@@ -265,7 +265,6 @@ private:
     std::map<uint64_t, void*> transfers_;  ///< The program's contexts, by transfer.
     uint64_t last_write_ = 0;              ///< Number of the last write handed to the log store.
     bool sending_ = false;                 ///< A transport's `send` is on the stack.
-    int32_t last_leader_ = -1;
 
     // The commit thread's.
     bool fresh_ = false;

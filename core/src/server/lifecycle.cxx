@@ -75,6 +75,10 @@ raft_server::impl::impl(context* ctx, const init_options& opt)
             half + static_cast<int32_t>(mixed(seed_) % static_cast<uint64_t>(most - half + 1));
     }
     raft_ = std::make_unique<raft>(make_settings(p), seed_, log_reader_, from);
+    for (const ptr<srv_config>& server : from.config->get_servers()) {
+        if (server->get_id() == id_) continue;
+        connections_.change({connection_change::open, server->get_id(), server->get_endpoint()});
+    }
     publish();
     SERVER_LOG(log_, log_info, "server %d: %s", id_, raft_->describe().c_str());
 }
@@ -179,6 +183,7 @@ void raft_server::impl::stop() {
         std::lock_guard<std::recursive_mutex> guard(lock_);
         if (!stopping_) step_and_queue(inputs::stop{});
         stopping_ = true;
+        publish();
     }
     gate_.stop();
     append_signal_.stop();
@@ -191,7 +196,7 @@ void raft_server::impl::cancel_waiting() {
         batch->finish(nullptr, cmd_result_code::CANCELLED);
     }
     watchers_.cancel();
-    finish_scheduled(0, cmd_result_code::CANCELLED);
+    finish_scheduled(0, cmd_result_code::CANCELLED, true);
     forwarder_->close();
     std::map<uint64_t, response_handler> waiting;
     {

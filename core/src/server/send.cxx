@@ -16,18 +16,13 @@ bool is_replication(msg_type type) {
 
 }  // namespace
 
-std::string raft_server::impl::endpoint_of(int32_t server) const {
-    const ptr<srv_config> found = view().config->get_server(server);
-    return found ? found->get_endpoint() : std::string();
-}
-
 void raft_server::impl::send(outgoing& o) {
     if (stopping_) return;
     const bool replication = is_replication(o.msg->get_type());
     if (replication && event(cb_func::RequestAppendEntries, o.peer) == cb_func::ReturnNull) {
         return enter(inputs::send_failed{o.number, true});
     }
-    ptr<rpc_client> client = connections_.client(o.peer, endpoint_of(o.peer));
+    ptr<rpc_client> client = connections_.client(o.peer);
     if (!client) {
         SERVER_LOG(log_, log_debug, "no connection to server %d", o.peer);
         return enter(inputs::send_failed{o.number, false});

@@ -15,10 +15,7 @@ void raft_server::impl::snapshot_after(uint64_t index) {
     }
     if (scheduled) {
         if (creating_) return;  // After the next entry, then.
-        uint64_t i = index;
-        const bool begun =
-            event(cb_func::SnapshotCreationBegin, -1, &i) == cb_func::Ok && begin_snapshot(index);
-        if (!begun) finish_scheduled(0, cmd_result_code::FAILED);
+        if (!ask_and_begin_snapshot(index)) finish_scheduled(0, cmd_result_code::FAILED);
         return;
     }
     if (snapshot_due(index)) begin_snapshot(index);
@@ -39,6 +36,11 @@ bool raft_server::impl::snapshot_due(uint64_t index) {
     uint64_t i = index;
     if (event(cb_func::SnapshotCreationBegin, -1, &i) != cb_func::Ok) return false;
     return s.snapshot_index == 0 || index >= s.snapshot_index + distance;
+}
+
+bool raft_server::impl::ask_and_begin_snapshot(uint64_t index) {
+    uint64_t i = index;
+    return event(cb_func::SnapshotCreationBegin, -1, &i) == cb_func::Ok && begin_snapshot(index);
 }
 
 bool raft_server::impl::begin_snapshot(uint64_t index) {
@@ -98,14 +100,7 @@ void raft_server::impl::on_snapshot_created(uint64_t index, bool ok,
                          : (ok ? "last_snapshot() returned null" : "the state machine says so"));
     }
     creating_ = false;
-    bool running;
-    {
-        std::lock_guard<std::mutex> guard(scheduled_lock_);
-        running = scheduled_running_;
-    }
-    if (running) {
-        finish_scheduled(last ? index : 0, last ? cmd_result_code::OK : cmd_result_code::FAILED);
-    }
+    finish_scheduled(last ? index : 0, last ? cmd_result_code::OK : cmd_result_code::FAILED);
 }
 
 void raft_server::impl::compact_behind(uint64_t snapshot_index) {
@@ -128,9 +123,7 @@ uint64_t raft_server::impl::create_snapshot(bool serialize_commit) {
     if (stopping_) return 0;
     const bool held = serialize_commit && !on_commit_thread() && gate_.hold();
     const uint64_t index = gate_.applied();
-    uint64_t i = index;
-    const bool begun =
-        event(cb_func::SnapshotCreationBegin, -1, &i) == cb_func::Ok && begin_snapshot(index);
+    const bool begun = ask_and_begin_snapshot(index);
     if (held) gate_.release();
     return begun ? index : 0;
 }
@@ -149,10 +142,12 @@ ptr<cmd_result<uint64_t>> raft_server::impl::schedule_snapshot() {
     return result;
 }
 
-void raft_server::impl::finish_scheduled(uint64_t index, cmd_result_code code) {
+void raft_server::impl::finish_scheduled(uint64_t index, cmd_result_code code,
+                                         bool even_if_not_begun) {
     ptr<cmd_result<uint64_t>> result;
     {
         std::lock_guard<std::mutex> guard(scheduled_lock_);
+        if (!scheduled_running_ && !even_if_not_begun) return;
         result.swap(scheduled_);
         scheduled_running_ = false;
     }

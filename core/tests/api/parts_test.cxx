@@ -302,21 +302,23 @@ TEST(connection_table, dials_at_the_first_send_and_after_a_replacement) {
     using protocol::connection_change;
     auto factory = cs_new<held_factory>();
     connections c(factory);
-    EXPECT_FALSE(c.client(1, ""));
-    EXPECT_TRUE(c.client(1, "A"));
-    EXPECT_TRUE(c.client(1, "A"));
+    EXPECT_FALSE(c.client(1));
+    c.change({connection_change::open, 1, "A"});
+    EXPECT_TRUE(factory->endpoints.empty());
+    EXPECT_TRUE(c.client(1));
+    EXPECT_TRUE(c.client(1));
     EXPECT_EQ(1u, factory->endpoints.size());
     c.change({connection_change::replace, 1, "A"});
     EXPECT_EQ(1u, factory->endpoints.size());
-    EXPECT_TRUE(c.client(1, "A"));
+    EXPECT_TRUE(c.client(1));
     EXPECT_EQ(2u, factory->endpoints.size());
     c.change({connection_change::open, 2, "B"});
-    EXPECT_TRUE(c.client(2, ""));
+    EXPECT_TRUE(c.client(2));
     EXPECT_EQ("B", factory->endpoints.back());
     c.change({connection_change::close, 2, ""});
-    EXPECT_FALSE(c.client(2, ""));
+    EXPECT_FALSE(c.client(2));
     c.close();
-    EXPECT_FALSE(c.client(1, "A"));
+    EXPECT_FALSE(c.client(1));
 }
 
 TEST(log_view_of_a_store, keeps_what_it_throws) {
