@@ -167,13 +167,15 @@ public:
     }
     bool dropped() const { return out.replies.size() == 1 && !out.replies.front().msg; }
 
-    /// Puts the last step's write into the log store and reports that.
+    /// Puts the last step's write into the log store and reports that; `out` keeps the rest.
     void store() {
         if (!out.write) return;
-        const log_write w = *out.write;
-        log.write(w);
-        last_write_ = w.number;
-        step(inputs::log_stored{w.number});
+        effects kept = out;
+        log.write(*kept.write);
+        last_write_ = kept.write->number;
+        step(inputs::log_stored{last_write_});
+        kept.write.reset();
+        out = kept;
     }
     /// Everything that was stored is on disk now.
     const effects& durable() {
@@ -304,6 +306,7 @@ public:
             out = effects();
             if (next.msg->get_type() != msg_type::append_entries_request) continue;
             accept(next);
+            store();
             open.insert(open.end(), out.send.begin(), out.send.end());
         }
         ADD_FAILURE() << "the server does not stop sending";
@@ -316,9 +319,7 @@ public:
         step(p);
         ASSERT_EQ(out.answers.size(), 1u);
         ASSERT_TRUE(out.answers.front().accepted);
-        const effects proposing = out;
         store();
-        out = proposing;
         if (out.replicate_wanted) step(inputs::replicate{});
     }
 
