@@ -7,7 +7,7 @@
 
 #include "basic_types.hxx"
 
-/// The layout of frames between members (docs: wire format). Every integer is little-endian. A
+/// The layout of frames between members. Every integer is little-endian. A
 /// frame is a header of fixed size and a body whose size the header gives.
 namespace nuraft {
 namespace transport {

@@ -1,4 +1,4 @@
-// The documented messages, both ways: bytes to values and values to the same bytes.
+// One message of every kind, both ways: bytes to values and values to the same bytes.
 #include <gtest/gtest.h>
 
 #include "log_entry.hxx"

@@ -59,7 +59,7 @@ TEST(session, answers_what_comes_in_any_segmentation) {
     EXPECT_EQ(read_answer(peer), 6u);
 }
 
-TEST(session, delivers_all_documented_requests) {
+TEST(session, delivers_every_kind_of_request) {
     served s;
     s.sink->hold();
     raw_socket peer = raw_socket::connected_to(s.port());
@@ -228,7 +228,7 @@ TEST(session, random_bytes_never_bring_the_service_down) {
     served s;
     const std::vector<request_vector> vectors = request_vectors();
     for (int i = 0; i < 100; ++i) {
-        // A documented request with bytes changed, sometimes under a header checksum that is right.
+        // A request with bytes changed, sometimes under a header checksum that is right.
         std::vector<byte> frame = from_hex(vectors[random() % vectors.size()].hex);
         for (int changes = 1 + random() % 4; changes > 0; --changes)
             frame[random() % frame.size()] = static_cast<byte>(random());

@@ -8,7 +8,7 @@
 #include "msg_type.hxx"
 #include "transport/wire_format.hxx"
 
-/// The message vectors of the wire format's documentation: what is sent, and its bytes.
+/// One message of every kind and form: what is sent, and its bytes on the wire.
 namespace nuraft {
 namespace transport {
 
