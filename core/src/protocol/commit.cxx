@@ -84,8 +84,11 @@ void raft::raise_commit(uint64_t index) {
 
 void raft::activate_committed_configs() {
     // In order, and each saved before any answer that lets the next one be committed: so no two
-    // servers ever use configurations more than one change apart (B36).
-    while (!uncommitted_configs_.empty() && uncommitted_configs_.begin()->first <= commit_index_) {
+    // servers ever use configurations more than one change apart (B36). And only once it is on our
+    // own disk: a saved configuration then proves, after a crash, that our log up to it is the
+    // committed one.
+    const uint64_t through = std::min(commit_index_, durable_index_);
+    while (!uncommitted_configs_.empty() && uncommitted_configs_.begin()->first <= through) {
         const uint64_t index = uncommitted_configs_.begin()->first;
         ptr<cluster_config> config = uncommitted_configs_.begin()->second;
         uncommitted_configs_.erase(uncommitted_configs_.begin());

@@ -37,6 +37,7 @@ void raft::on_log_stored(const inputs::log_stored& in) {
 void raft::on_log_durable(const inputs::log_durable& in) {
     durable_index_ = std::max(durable_index_, log_.durable(in.index, in.write));
     durable_index_ = std::min(durable_index_, log_.last_index());
+    activate_committed_configs();
     release_durable_answers();
     recompute_commit();
 }

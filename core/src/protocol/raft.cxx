@@ -321,6 +321,9 @@ bool raft::leader_alive() const {
 }
 
 ptr<cluster_config> raft::config_at(uint64_t index) const {
+    // A committed configuration may still wait for our own disk.
+    auto waiting = uncommitted_configs_.upper_bound(std::min(index, commit_index_));
+    if (waiting != uncommitted_configs_.begin()) return std::prev(waiting)->second;
     auto after = past_configs_.upper_bound(index);
     if (after == past_configs_.begin()) {
         return past_configs_.empty() ? nullptr : past_configs_.begin()->second;
@@ -372,6 +375,8 @@ void raft::on_stop() {
     if (joining_) drop_transfer(joining_->progress);
     for (const waiting_answer& w : waiting_answers_) out_->replies.push_back({w.request, nullptr});
     waiting_answers_.clear();
+    for (const auto& [request, msg] : packs_waiting_) out_->replies.push_back({request, nullptr});
+    packs_waiting_.clear();
     if (receiving_.request != 0) out_->replies.push_back({receiving_.request, nullptr});
     receiving_ = receiving();
 }

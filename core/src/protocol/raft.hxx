@@ -145,6 +145,9 @@ private:
     // recv_append.cxx
     void on_append_request(const inputs::request& in);
     bool log_matches(const req_msg& req) const;
+    bool is_foreign(uint64_t index) const {
+        return index > commit_index_ && index <= foreign_through_;
+    }
     bool store_entries(const req_msg& req);
 
     // replicate.cxx
@@ -282,7 +285,7 @@ private:
     hard_state state_;
     ptr<cluster_config> config_;
     std::map<uint64_t, ptr<cluster_config>> past_configs_;         ///< Committed, by log index.
-    std::map<uint64_t, ptr<cluster_config>> uncommitted_configs_;  ///< In the log above commit.
+    std::map<uint64_t, ptr<cluster_config>> uncommitted_configs_;  ///< In the log, not active yet.
     ptr<snapshot> snapshot_;
 
     // Volatile, on every server.
@@ -297,6 +300,9 @@ private:
     uint64_t initial_commit_index_ = 0;
     uint64_t leader_commit_index_ = 0;
     uint64_t durable_index_ = 0;
+    /// Up to here the log above the commit index is that of the cluster of one that this server was
+    /// before it joined; equal terms in it mean nothing. 0: none of it is.
+    uint64_t foreign_through_ = 0;
     std::set<int32_t> removed_ids_;  ///< Known to have been members once (B3).
 
     // Answers that wait for the disk, by request number, in order of the index they vouch for.

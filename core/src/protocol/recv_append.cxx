@@ -40,7 +40,7 @@ bool raft::log_matches(const req_msg& req) const {
     // prevLogTerm" (Raft figure 2).
     const uint64_t previous = req.get_last_log_idx();
     if (previous == 0) return true;
-    if (previous > log_.last_index()) return false;
+    if (previous > log_.last_index() || is_foreign(previous)) return false;
     const uint64_t term = term_of(previous);
     if (term != 0) return term == req.get_last_log_term();
     // Compacted away, so committed: every leader of a later term has it (Raft 5.4.3).
@@ -86,8 +86,8 @@ void raft::on_append_request(const inputs::request& in) {
     }
 
     if (req.get_term() < state_.term || state_.receiving_snapshot || !log_matches(req)) {
-        ptr<resp_msg> refusal =
-            make_response(req, msg_type::append_entries_response, log_.last_index() + 1, false);
+        const uint64_t next = foreign_through_ ? commit_index_ + 1 : log_.last_index() + 1;
+        ptr<resp_msg> refusal = make_response(req, msg_type::append_entries_response, next, false);
         if (req.get_term() == state_.term && state_.receiving_snapshot) {
             refusal->set_ctx(appendix(order::receiving_snapshot));
         }
@@ -123,8 +123,8 @@ bool raft::store_entries(const req_msg& request) {
     while (known < entries.size()) {
         const uint64_t index = first + known;
         const bool compacted = index < log_.start_index() && index <= commit_index_;
-        if (!compacted &&
-            (index > log_.last_index() || term_of(index) != entries[known]->get_term())) {
+        if (!compacted && (index > log_.last_index() || is_foreign(index) ||
+                           term_of(index) != entries[known]->get_term())) {
             break;
         }
         ++known;
@@ -153,6 +153,7 @@ bool raft::store_entries(const req_msg& request) {
         durable_index_ = std::min(durable_index_, from - 1);
         refuse_answers_from(from);
     }
+    foreign_through_ = 0;  // Cut off by this write.
     uncommitted_configs_.insert(configs.begin(), configs.end());
     write_log(from, {entries.begin() + static_cast<std::ptrdiff_t>(known), entries.end()}, first,
               entries.size());

@@ -55,8 +55,8 @@ void raft::join(const cluster_config& theirs, const req_msg& req, bool alone) {
         // member has applied is the cluster's and stays.
         commit_index_ = initial_commit_index_;
         out_->applied_reset = commit_index_;
+        foreign_through_ = log_.last_index();
         uncommitted_configs_.clear();
-        scan_configs();
     }
     past_configs_.clear();
     ptr<cluster_config> config = copy_of(theirs);
@@ -92,6 +92,7 @@ void raft::on_pack_installed(const inputs::pack_installed& in) {
     if (in.ok) {
         // Only committed entries travel in packs.
         log_.reset(true);
+        foreign_through_ = 0;
         durable_index_ = log_.last_index();
         uncommitted_configs_.clear();
         scan_configs();

@@ -83,7 +83,8 @@ void raft::on_install_request(const inputs::request& in) {
     s.object = object;
     // "If existing log entry has same index and term as snapshot's last included entry, retain log
     // entries following it. Otherwise discard the entire log" (Raft figure 13).
-    s.discard_log = term_of(meta->get_last_log_idx()) != meta->get_last_log_term();
+    s.discard_log = is_foreign(meta->get_last_log_idx()) ||
+                    term_of(meta->get_last_log_idx()) != meta->get_last_log_term();
     receiving_.discard_log = s.discard_log;
     out_->saves.push_back(s);
 }
@@ -113,6 +114,7 @@ void raft::on_object_saved(const inputs::object_saved& in) {
 void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     const uint64_t through = meta->get_last_log_idx();
     log_.reset(discarded);
+    foreign_through_ = 0;
     snapshot_ = meta;
     durable_index_ = std::max(std::min(durable_index_, log_.last_index()), through);
     uncommitted_configs_.clear();
