@@ -8,7 +8,7 @@
 //! a task.
 //!
 //! `cargo bench --bench commit` prints a table and saves `bench-commit.json` in the target
-//! directory; `RAFT3D_BENCH_MS` sets the length of one run (2000).
+//! directory; `RAFT3D_BENCH_MS` sets the length of one run (1000).
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -32,11 +32,11 @@ const ELECTION_TIMEOUT_MS: (u32, u32) = (300, 600);
 const HEARTBEAT_MS: u32 = 75;
 /// No snapshots while measuring.
 const SNAPSHOT_DISTANCE: u32 = 0;
-/// Linux counts CPU time in units of this many nanoseconds, on every machine.
-const CPU_TICK_NS: u64 = 10_000_000;
+/// Each measurement is made this often, Rust and C++ in turn; the median counts.
+const ROUNDS: usize = 3;
 
 fn main() {
-    let run_ms = std::env::var("RAFT3D_BENCH_MS").map_or(2_000, |ms| {
+    let run_ms = std::env::var("RAFT3D_BENCH_MS").map_or(1_000, |ms| {
         ms.parse()
             .expect("RAFT3D_BENCH_MS is a number of milliseconds")
     });
@@ -48,8 +48,12 @@ fn main() {
                 in_flight,
                 run_ms,
             };
-            let rust = setup.measure(Setup::run_rust);
-            let cpp = setup.measure(Setup::run_cpp);
+            let (mut rust, mut cpp) = (Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
+                rust.push(setup.run(Setup::run_rust));
+                cpp.push(setup.run(Setup::run_cpp));
+            }
+            let (rust, cpp) = (median(rust), median(cpp));
             eprintln!("{durability:?}, {in_flight} in flight: done");
             results.push(Pair { setup, rust, cpp });
         }
@@ -85,16 +89,10 @@ struct Setup {
 /// What one run gave.
 struct Run {
     elapsed: Duration,
+    /// Time on all processors together.
     cpu: Duration,
     latencies_ns: Histogram<u64>,
     /// Syncs of the log's files.
-    syncs: u64,
-}
-
-/// What a driver reports; the rest is added around it.
-struct Driven {
-    elapsed: Duration,
-    latencies_ns: Histogram<u64>,
     syncs: u64,
 }
 
@@ -105,20 +103,13 @@ struct Pair {
 }
 
 impl Setup {
-    /// Runs `drive` in a fresh directory and adds the CPU time of the whole process.
-    fn measure(&self, drive: fn(&Setup, &Path) -> Driven) -> Run {
+    /// Runs `drive` in a fresh directory.
+    fn run(&self, drive: fn(&Setup, &Path) -> Run) -> Run {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-        let before = cpu_time();
-        let driven = drive(self, dir.path());
-        Run {
-            cpu: cpu_time() - before,
-            elapsed: driven.elapsed,
-            latencies_ns: driven.latencies_ns,
-            syncs: driven.syncs,
-        }
+        drive(self, dir.path())
     }
 
-    fn run_rust(&self, dir: &Path) -> Driven {
+    fn run_rust(&self, dir: &Path) -> Run {
         let address = free_address();
         let node = Node::start(NodeConfig {
             node_id: 1,
@@ -136,19 +127,16 @@ impl Setup {
             .build()
             .expect("a runtime");
         let node = Arc::new(node);
-        let (elapsed, latencies_ns) = runtime.block_on(self.propose_all(&node));
+        let run = runtime.block_on(self.propose_all(&node));
         let syncs = node.log_stats().syncs;
-        Driven {
-            elapsed,
-            latencies_ns,
-            syncs,
-        }
+        Run { syncs, ..run }
     }
 
-    async fn propose_all(&self, node: &Arc<Node>) -> (Duration, Histogram<u64>) {
+    async fn propose_all(&self, node: &Arc<Node>) -> Run {
         while node.status().role != Role::Leader {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        let cpu_before = ffi::cpu_time();
         let begin = Instant::now();
         let end = begin + Duration::from_millis(self.run_ms.into());
         let mut proposers = JoinSet::new();
@@ -156,10 +144,15 @@ impl Setup {
             proposers.spawn(propose_until(end, Arc::clone(node)));
         }
         let latencies = proposers.join_all().await;
-        (begin.elapsed(), histogram(latencies.iter().flatten()))
+        Run {
+            elapsed: begin.elapsed(),
+            cpu: ffi::cpu_time() - cpu_before,
+            latencies_ns: histogram(latencies.iter().flatten()),
+            syncs: 0,
+        }
     }
 
-    fn run_cpp(&self, dir: &Path) -> Driven {
+    fn run_cpp(&self, dir: &Path) -> Run {
         let port = free_address()
             .rsplit_once(':')
             .and_then(|(_, port)| port.parse().ok());
@@ -183,8 +176,9 @@ impl Setup {
             self.run_ms,
         )
         .expect("the C++ workload runs");
-        Driven {
+        Run {
             elapsed: Duration::from_nanos(run.elapsed_ns),
+            cpu: Duration::from_nanos(run.cpu_ns),
             latencies_ns: histogram(&run.latencies_ns),
             syncs: log.map_or(0, |log| log.stats().syncs),
         }
@@ -335,17 +329,10 @@ fn histogram<'a>(latencies_ns: impl IntoIterator<Item = &'a u64>) -> Histogram<u
     histogram
 }
 
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has /proc");
-    // Fields are counted behind the program's name, which ends with the last parenthesis.
-    let fields = stat.rsplit_once(')').expect("a name in parentheses").1;
-    let ticks = |at: usize| -> u64 {
-        let field = fields.split_whitespace().nth(at);
-        field
-            .and_then(|f| f.parse().ok())
-            .expect("a number of ticks")
-    };
-    Duration::from_nanos((ticks(11) + ticks(12)) * CPU_TICK_NS)
+/// The run in the middle by throughput.
+fn median(mut runs: Vec<Run>) -> Run {
+    runs.sort_by_key(Run::wall_ns);
+    runs.swap_remove(runs.len() / 2)
 }
 
 fn free_address() -> String {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <deque>
 #include <libnuraft/nuraft.hxx>
 #include <mutex>
@@ -217,6 +218,7 @@ BenchRun run_native_bench(const NodeOptions& options, rust::Box<LogHandle> log, 
     wait_for_leadership(*running.server);
 
     const auto unanswered = nuraft::cs_new<window>(in_flight);
+    const uint64_t cpu_before = cpu_time_ns();
     const auto begin = steady::now();
     const auto end = begin + std::chrono::milliseconds(duration_ms);
     while (steady::now() < end) propose(*running.server, unanswered, payload);
@@ -226,9 +228,15 @@ BenchRun run_native_bench(const NodeOptions& options, rust::Box<LogHandle> log, 
     BenchRun run{};
     run.elapsed_ns = static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
+    run.cpu_ns = cpu_time_ns() - cpu_before;
     run.latencies_ns.reserve(latencies_ns.size());
     std::copy(latencies_ns.begin(), latencies_ns.end(), std::back_inserter(run.latencies_ns));
     return run;
+}
+
+uint64_t cpu_time_ns() noexcept {
+    constexpr uint64_t ns_per_second = 1'000'000'000;
+    return static_cast<uint64_t>(std::clock()) * (ns_per_second / CLOCKS_PER_SEC);
 }
 
 }  // namespace raft3d

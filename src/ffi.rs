@@ -79,6 +79,8 @@ mod bridge {
     struct BenchRun {
         /// From the first proposal to the last answer.
         elapsed_ns: u64,
+        /// CPU time of the process meanwhile.
+        cpu_ns: u64,
         /// From each proposal to its answer.
         latencies_ns: Vec<u64>,
     }
@@ -204,6 +206,8 @@ mod bridge {
             in_flight: u32,
             duration_ms: u32,
         ) -> Result<BenchRun>;
+
+        fn cpu_time_ns() -> u64;
 
         fn encode_config(members: &[Member]) -> Vec<u8>;
         fn decode_config(bytes: &[u8]) -> Result<Vec<Member>>;
@@ -332,6 +336,11 @@ pub fn run_native_bench(
         duration_ms,
     )
     .map_err(|e| e.what().to_owned())
+}
+
+/// CPU time that this process has used so far, on all its threads.
+pub fn cpu_time() -> std::time::Duration {
+    std::time::Duration::from_nanos(bridge::cpu_time_ns())
 }
 
 /// What the log's teller calls. It holds the log weakly: the log owns it.

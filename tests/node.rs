@@ -373,3 +373,25 @@ fn what_cannot_start_says_why() {
     let error = start(config(&root.path().join("c"), 1, "nonsense"));
     assert!(error.contains("nonsense"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cannot_save_its_vote_gives_up_and_says_why() {
+    let mut cluster = Cluster::start(1, 1000);
+    create(cluster.node(1), "any").await;
+    cluster.stop(1);
+    // Where the new state would be written first.
+    let obstacle = cluster.dir(1).join("state.tmp");
+    std::fs::create_dir(&obstacle).expect("a directory");
+    cluster.restart(1);
+    let reason = tokio::time::timeout(PATIENCE, cluster.node(1).failure())
+        .await
+        .expect("the node notices");
+    assert!(reason.contains("state.tmp"), "{reason}");
+    assert_ne!(cluster.node(1).status().role, Role::Leader);
+
+    cluster.stop(1);
+    std::fs::remove_dir(&obstacle).expect("the obstacle goes");
+    cluster.restart(1);
+    create(cluster.node(1), "another").await;
+    assert_eq!(models(cluster.node(1)).len(), 2);
+}

@@ -23,4 +23,7 @@ BenchRun run_native_bench(const NodeOptions& options, rust::Box<LogHandle> log, 
                           rust::Slice<const uint8_t> payload, uint32_t in_flight,
                           uint32_t duration_ms);
 
+/// CPU time that the process has used so far, on all its threads, in nanoseconds.
+uint64_t cpu_time_ns() noexcept;
+
 }  // namespace raft3d

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use bytes::Bytes;
 use raft_log::codeq::{Decode, Encode};
 
-/// Largest payload that is read back, in bytes; the transport takes no larger message.
+/// Largest payload, in bytes; the transport takes no larger message.
 const DATA_LEN_MAX: u32 = 1 << 30;
 const HEADER_LEN: usize = 30;
 const HEADER_VERSION: u8 = 1;
@@ -50,14 +50,20 @@ impl Entry {
 
 impl Encode for Entry {
     fn encode<W: Write>(&self, mut w: W) -> Result<usize, io::Error> {
-        let mut header = Vec::with_capacity(HEADER_LEN);
-        header.push(HEADER_VERSION);
-        header.push(self.kind);
-        header.extend_from_slice(&self.term.to_le_bytes());
-        header.extend_from_slice(&self.timestamp_us.to_le_bytes());
-        header.extend_from_slice(&self.crc.to_le_bytes());
-        header.extend_from_slice(&(self.data.len() as u32).to_le_bytes());
-        header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
+        let len = u32::try_from(self.data.len()).ok();
+        let len = len.filter(|len| *len <= DATA_LEN_MAX).ok_or_else(|| {
+            let len = self.data.len();
+            invalid(format!("a payload of {len} bytes is too long for the log"))
+        })?;
+        let mut header = [0; HEADER_LEN];
+        header[0] = HEADER_VERSION;
+        header[1] = self.kind;
+        header[2..10].copy_from_slice(&self.term.to_le_bytes());
+        header[10..18].copy_from_slice(&self.timestamp_us.to_le_bytes());
+        header[18..22].copy_from_slice(&self.crc.to_le_bytes());
+        header[22..26].copy_from_slice(&len.to_le_bytes());
+        let crc = crc32fast::hash(&header[..26]);
+        header[26..].copy_from_slice(&crc.to_le_bytes());
         w.write_all(&header)?;
         w.write_all(&self.data)?;
         Ok(header.len() + self.data.len())
@@ -121,11 +127,12 @@ pub(crate) struct Position {
 
 impl Encode for Position {
     fn encode<W: Write>(&self, mut w: W) -> Result<usize, io::Error> {
-        let mut bytes = Vec::with_capacity(POSITION_LEN);
-        bytes.push(POSITION_MAGIC);
-        bytes.extend_from_slice(&self.epoch.to_le_bytes());
-        bytes.extend_from_slice(&self.index.to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        let mut bytes = [0; POSITION_LEN];
+        bytes[0] = POSITION_MAGIC;
+        bytes[1..9].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[9..17].copy_from_slice(&self.index.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..17]);
+        bytes[17..].copy_from_slice(&crc.to_le_bytes());
         w.write_all(&bytes)?;
         Ok(bytes.len())
     }

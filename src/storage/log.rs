@@ -216,13 +216,14 @@ impl Log {
     /// next flush.
     pub fn purge(&self, upto: u64) {
         let mut content = lock(&self.shared.content);
-        if upto < content.first {
+        // No log reaches the last number there is.
+        let Some(first) = upto.checked_add(1).filter(|first| *first > content.first) else {
             return;
-        }
+        };
         self.shared.try_write(|| content.medium.purge(upto));
-        let count = content.terms.len().min((upto + 1 - content.first) as usize);
+        let count = content.terms.len().min((first - content.first) as usize);
         content.terms.drain(..count);
-        content.first = upto + 1;
+        content.first = first;
         let mut progress = lock(&self.shared.progress);
         self.shared
             .set_durable(&mut progress, |durable| durable.max(upto));

@@ -124,7 +124,7 @@ impl SnapshotStore {
         for id in ids
             .into_iter()
             .rev()
-            .take_while(|id| id.index + 1 >= log_first)
+            .take_while(|id| id.index.saturating_add(1) >= log_first)
         {
             match read_file(&self.path(id), id, &decode) {
                 Ok((snapshot, decoded)) if covers(&damage) => {
