@@ -34,6 +34,19 @@ void raft::scan_configs() {
     }
 }
 
+void raft::recognise_foreign_log() {
+    // Joined, and restarted before the first of the cluster's entries came: our log still begins
+    // with the configuration of the cluster of one that we were.
+    if (uncommitted_configs_.empty()) return;
+    const auto& [index, config] = *uncommitted_configs_.begin();
+    if (index != commit_index_ + 1 || config->get_servers().size() != 1 ||
+        !config->get_server(id())) {
+        return;
+    }
+    foreign_through_ = log_.last_index();
+    uncommitted_configs_.clear();
+}
+
 ptr<cluster_config> raft::newest_config() const {
     return uncommitted_configs_.empty() ? config_ : uncommitted_configs_.rbegin()->second;
 }

@@ -41,6 +41,7 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
         p.heartbeat_ms = settings_.params.heart_beat_interval_;
     }
     scan_configs();
+    if (state_.catching_up) recognise_foreign_log();
 }
 
 raft::~raft() = default;

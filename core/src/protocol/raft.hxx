@@ -253,6 +253,7 @@ private:
     void add_peer(const ptr<srv_config>& server);
     void remove_peer(int32_t id);
     void scan_configs();
+    void recognise_foreign_log();
 
     // handover.cxx
     bool leadership_is_valid();
