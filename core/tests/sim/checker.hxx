@@ -37,9 +37,10 @@ public:
     /// The step's effects, before any is carried out.
     void stepped(sim_server& s, const before& was, const nuraft::protocol::input& in,
                  const nuraft::protocol::effects& out);
-    /// After the effects were carried out.
+    /// After the effects were carried out; what follows is called while they are.
     void executed(sim_server& s, const before& was);
 
+    void writing(sim_server& s, const nuraft::protocol::log_write& w);
     void sending(sim_server& s, const nuraft::protocol::outgoing& o);
     void replying(sim_server& s, nuraft::msg_type request, const nuraft::resp_msg& resp);
     void applied(sim_server& s, const machine_state& state);

@@ -26,7 +26,7 @@ cluster::cluster(const options& o) : options_(o), dice_(o.seed), network_(*this)
         config->get_servers().push_back(member);
     }
     for (int32_t id = 1; id <= o.initial_servers; ++id) {
-        servers_[id] = std::make_unique<sim_server>(*this, id, config, false);
+        servers_[id] = std::make_unique<sim_server>(*this, id, config, false, false);
     }
 }
 
@@ -40,7 +40,8 @@ sim_server& cluster::add_outsider() {
     const int32_t id = servers_.rbegin()->first + 1;
     auto config = cs_new<cluster_config>();
     config->get_servers().push_back(cs_new<srv_config>(id, endpoint(id)));
-    servers_[id] = std::make_unique<sim_server>(*this, id, config, true);
+    const bool passive = !options_.absorb || dice_.coin();
+    servers_[id] = std::make_unique<sim_server>(*this, id, config, true, passive);
     servers_[id]->boot();
     return *servers_[id];
 }
@@ -52,6 +53,16 @@ sim_server* cluster::leader() {
         if (!found || s->node().term() > found->node().term()) found = s.get();
     }
     return found;
+}
+
+sim_server* cluster::any_leader() {
+    std::vector<sim_server*> found;
+    for (auto& [id, s] : servers_) {
+        if (s->running() && !s->outsider() && s->node().role() == srv_role::leader) {
+            found.push_back(s.get());
+        }
+    }
+    return found.empty() ? nullptr : found[dice_.below(found.size())];
 }
 
 void cluster::trace(const std::string& line) {
@@ -69,20 +80,35 @@ void cluster::retry(const std::shared_ptr<operation>& op) {
     });
 }
 
+std::shared_ptr<operation> cluster::make_operation(const std::vector<std::string>& payloads) {
+    auto op = std::make_shared<operation>();
+    op->number = ++next_operation_;
+    op->payloads = payloads;
+    for (const std::string& payload : payloads) {
+        ptr<buffer> bytes = buffer::alloc(payload.size());
+        bytes->put_raw(reinterpret_cast<const byte*>(payload.data()), payload.size());
+        op->hashes.push_back(content_hash(log_entry(0, bytes)));
+    }
+    return op;
+}
+
+std::shared_ptr<operation> cluster::propose(sim_server& to, const std::string& payload) {
+    std::shared_ptr<operation> op = make_operation({payload});
+    op->attempts = most_attempts;  // A script retries by itself.
+    to.propose(op);
+    return op;
+}
+
 void cluster::schedule_client() {
     events_.after(dice_.between(0, 2 * options_.propose_every), [this] {
         if (!chaos_) return;
-        auto op = std::make_shared<operation>();
-        op->number = ++next_operation_;
+        std::vector<std::string> payloads;
         const uint64_t entries = dice_.chance(8000) ? 1 : 1 + dice_.below(5);
         for (uint64_t i = 0; i < entries; ++i) {
-            op->payloads.push_back(std::to_string(op->number) + "." + std::to_string(i));
-            ptr<buffer> bytes = buffer::alloc(op->payloads.back().size());
-            bytes->put_raw(reinterpret_cast<const byte*>(op->payloads.back().data()),
-                           op->payloads.back().size());
-            op->hashes.push_back(content_hash(log_entry(0, bytes)));
+            payloads.push_back(std::to_string(next_operation_) + "." + std::to_string(i));
         }
-        sim_server* s = leader();
+        const std::shared_ptr<operation> op = make_operation(payloads);
+        sim_server* s = dice_.chance(3000) ? any_leader() : leader();
         if (dice_.chance(500)) s = servers_.begin()->second.get();
         if (s && s->running()) s->propose(op);
         schedule_client();
@@ -102,16 +128,31 @@ void cluster::run_until(time_us end) {
     }
 }
 
-void cluster::run() {
+void cluster::boot_all() {
     for (auto& [id, s] : servers_) s->boot();
+}
+
+void cluster::run() {
+    boot_all();
     schedule_client();
     schedule_fault();
     run_until(options_.chaos);
+    converge();
+}
+
+void cluster::converge() {
     stop_faults();
     const time_us deadline = events_.now() + options_.patience;
     await_agreement(deadline);
     commit_one_more(deadline);
     totals_.events = events_.fired();
+}
+
+void cluster::run_until(const std::function<bool()>& done, const std::string& what, time_us limit) {
+    const time_us end = events_.now() + limit;
+    while (!done()) {
+        if (!events_.run_one(end)) fail("this did not come about: ", what);
+    }
 }
 
 void cluster::stop_faults() {
@@ -171,20 +212,13 @@ void cluster::await_agreement(time_us deadline) {
 
 void cluster::commit_one_more(time_us deadline) {
     // It must be of use again: a new entry commits everywhere, soon.
-    const uint64_t before = totals_.acknowledged;
-    auto op = std::make_shared<operation>();
-    op->number = ++next_operation_;
-    op->payloads.push_back("last");
-    ptr<buffer> bytes = buffer::alloc(4);
-    bytes->put_raw(reinterpret_cast<const byte*>("last"), 4);
-    op->hashes.push_back(content_hash(log_entry(0, bytes)));
+    const std::shared_ptr<operation> op = make_operation({"last"});
     while (!op->acknowledged) {
         if (events_.now() >= deadline) fail("a proposal does not commit after the faults");
         op->attempts = 0;
         if (sim_server* s = leader()) s->propose(op);
         run_until(events_.now() + 3000 * ms);
     }
-    if (totals_.acknowledged == before) fail("an acknowledgement was not counted");
     await_agreement(deadline);
     for (auto& [id, s] : servers_) {
         for (auto& [other, t] : servers_) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,6 +27,15 @@ public:
     /// Throws `violation` if a rule is broken or they do not agree in time.
     void run();
 
+    // The parts of it, for runs that follow a script.
+    void boot_all();
+    /// Runs single events until `done` holds after one; `violation` after `limit`.
+    void run_until(const std::function<bool()>& done, const std::string& what,
+                   time_us limit = 20000 * ms);
+    /// Ends all faults; everybody has to agree, and to commit one entry more.
+    void converge();
+    std::shared_ptr<operation> propose(sim_server& to, const std::string& payload);
+
     event_queue& events() { return events_; }
     const event_queue& events() const { return events_; }
     dice& chance() { return dice_; }
@@ -41,6 +51,8 @@ public:
     sim_server& add_outsider();
     /// Null: no running server thinks that it leads; otherwise the one of the highest term.
     sim_server* leader();
+    /// Any that thinks so, though another may lead a later term.
+    sim_server* any_leader();
     static std::string endpoint(int32_t id);
 
     // What depends on whether faults are on.
@@ -66,6 +78,7 @@ private:
     bool agreed(std::string* why) const;
     void await_agreement(time_us deadline);
     void commit_one_more(time_us deadline);
+    std::shared_ptr<operation> make_operation(const std::vector<std::string>& payloads);
 
     options options_;
     dice dice_;

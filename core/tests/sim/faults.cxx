@@ -27,7 +27,9 @@ sim_server* any_running(cluster& world) {
 /// Somebody the operator turns to: mostly the leader, sometimes the wrong one.
 sim_server* somebody(cluster& world) {
     sim_server* leader = world.leader();
-    return leader && !world.chance().chance(1000) ? leader : any_running(world);
+    if (leader && !world.chance().chance(1000)) return leader;
+    // Never a cluster of one that is still to be absorbed: that would make two clusters.
+    return any_server(world, [](const sim_server& s) { return s.running() && !s.outsider(); });
 }
 
 int32_t any_id(cluster& world) {

@@ -84,8 +84,9 @@ void network::break_now(const handle& c) {
 
 time_us network::transit(time_us& last) {
     const time_us now = world_.events().now();
-    const time_us arrival =
-        std::max(last, now + world_.chance().between(0, world_.network_delay()));
+    const bool spike = world_.chance().chance(world_.rate(world_.opts().spikes));
+    const time_us longest = spike ? 2000 * ms : world_.network_delay();
+    const time_us arrival = std::max(last, now + world_.chance().between(0, longest));
     last = arrival;
     return arrival - now;
 }

@@ -67,6 +67,7 @@ void draw_faults(dice& d, options& o) {
     o.kept_back = d.chance(1500) ? 50 : 0;
     o.commit_pins = d.chance(1500) ? 2000 : 0;
     o.size_hints = d.chance(2000);
+    o.expected_terms = 500;
     o.crashes = d.chance(8000);
     o.partitions = d.chance(7000);
     o.stalls = d.coin();
@@ -77,6 +78,9 @@ void draw_faults(dice& d, options& o) {
     o.priorities = d.chance(3000);
     o.settings_change = d.chance(3000);
     o.clock_skew_per_1000 = d.coin() ? 0 : 100;
+    o.absorb = d.chance(3000);
+    const int32_t spikes[] = {0, 0, 20, 100};
+    o.spikes = one_of(d, spikes);
 }
 
 bool listed(const std::string& list, const std::string& name) {
@@ -95,6 +99,7 @@ void leave_out(options& o, const std::string& without) {
         if (listed(without, name)) value = false;
     };
     number("loss", o.loss);
+    number("spike", o.spikes);
     number("decline", o.declines);
     number("read", o.read_failures);
     number("kept", o.kept_back);
@@ -112,6 +117,7 @@ void leave_out(options& o, const std::string& without) {
     flag("handover", o.handover);
     flag("priority", o.priorities);
     flag("settings", o.settings_change);
+    flag("absorb", o.absorb);
 }
 
 }  // namespace
@@ -131,6 +137,23 @@ options options::draw(uint64_t seed, const std::string& without) {
     return o;
 }
 
+options options::quiet(uint64_t seed, int32_t servers) {
+    options o;
+    o.seed = seed;
+    o.initial_servers = servers;
+    o.params.heart_beat_interval_ = 50;
+    o.params.election_timeout_lower_bound_ = 100;
+    o.params.election_timeout_upper_bound_ = 200;
+    o.params.parallel_log_appending_ = true;
+    o.params.reserved_log_items_ = 0;
+    o.network_delay = 2 * ms;
+    o.sync_delay = 2 * ms;
+    o.apply_delay = 1 * ms;
+    o.crashes = o.partitions = o.stalls = o.slow_disks = o.membership = o.handover = false;
+    o.patience = 60000 * ms;
+    return o;
+}
+
 std::string options::describe() const {
     std::ostringstream s;
     s << "servers " << initial_servers << ", heartbeat " << params.heart_beat_interval_
@@ -142,14 +165,14 @@ std::string options::describe() const {
       << params.leadership_expiry_ << ", network " << network_delay << " us, store " << store_delay
       << ", sync " << sync_delay << ", apply " << apply_delay << ", proposals every "
       << propose_every << ", chaos " << chaos / ms << " ms; loss " << loss << "/" << black_holes
-      << ", declines " << declines << ", read failures " << read_failures << ", kept back "
-      << kept_back << ", pins " << commit_pins << ", skew " << clock_skew_per_1000
+      << ", spikes " << spikes << ", declines " << declines << ", read failures " << read_failures
+      << ", kept back " << kept_back << ", pins " << commit_pins << ", skew " << clock_skew_per_1000
       << (machine_is_durable ? ", durable machine" : "") << (size_hints ? ", hints" : "")
       << (crashes ? ", crashes" : "") << (partitions ? ", partitions" : "")
       << (stalls ? ", stalls" : "") << (slow_disks ? ", slow disks" : "")
       << (disk_failures ? ", disk failures" : "") << (membership ? ", membership" : "")
       << (handover ? ", handover" : "") << (priorities ? ", priorities" : "")
-      << (settings_change ? ", settings" : "");
+      << (settings_change ? ", settings" : "") << (absorb ? ", absorb" : "");
     return s.str();
 }
 

@@ -30,11 +30,13 @@ struct options {
 
     // Kinds of faults; rates are in ten-thousandths.
     int32_t loss = 0;
+    int32_t spikes = 0;       ///< Messages that take up to two seconds.
     int32_t black_holes = 0;  ///< Share of losses that no error ever reports.
     int32_t declines = 0;
     int32_t read_failures = 0;
     int32_t kept_back = 0;
     int32_t commit_pins = 0;
+    int32_t expected_terms = 0;  ///< Proposals for a certain term, half of them the wrong one.
     bool size_hints = false;
     bool crashes = true;
     bool partitions = true;
@@ -45,11 +47,15 @@ struct options {
     bool handover = true;
     bool priorities = false;
     bool settings_change = false;
+    bool absorb = false;  ///< Newcomers may lead a cluster of their own before they are invited.
 
     /// Draws all of it. `without` is a comma separated list of fault kinds to leave out, for
-    /// narrowing down a failure: loss, decline, read, kept, pin, hint, crash, partition, stall,
-    /// slow, diskfail, membership, handover, priority, settings, skew, snapshot, stream.
+    /// narrowing down a failure: loss, spike, decline, read, kept, pin, hint, crash, partition,
+    /// stall, slow, diskfail, membership, handover, priority, settings, skew, snapshot, stream,
+    /// absorb.
     static options draw(uint64_t seed, const std::string& without);
+    /// No faults at all, for runs that follow a script.
+    static options quiet(uint64_t seed, int32_t servers);
     std::string describe() const;
 };
 

@@ -19,13 +19,13 @@ ptr<cluster_config> copy_config(const cluster_config& config) {
 
 }  // namespace
 
-sim_server::sim_server(cluster& world, int32_t id, const ptr<cluster_config>& config,
+sim_server::sim_server(cluster& world, int32_t id, const ptr<cluster_config>& config, bool outsider,
                        bool skip_election_timer)
     : world_(world),
       id_(id),
       skip_election_timer_(skip_election_timer),
       params_(world.opts().params),
-      outsider_(skip_election_timer) {
+      outsider_(outsider) {
     disk_.config = copy_config(*config);
     dice& d = world.chance();
     clock_offset_ms_ = d.between(0, 100000);
@@ -200,7 +200,8 @@ void sim_server::propose(const std::shared_ptr<operation>& op) {
         bytes->pos(0);
         in.entries.push_back(cs_new<log_entry>(0, bytes));
     }
-    if (world_.chance().chance(500)) in.expected_term = node_->term() + world_.chance().below(2);
+    if (world_.chance().chance(world_.rate(world_.opts().expected_terms)))
+        in.expected_term = node_->term() + world_.chance().below(2);
     ++op->attempts;
     proposals_[in.number] = op;
     input(in);
@@ -235,10 +236,10 @@ void sim_server::execute(protocol::effects& out) {
     deliver_answers(out);
     heed_notices(out);
     if (out.applied_reset) {
-        if (machine_.index > *out.applied_reset) machine_ = machine_state{};
-        machine_.index = *out.applied_reset;
-        may_apply_ = *out.applied_reset;
-        disk_.machine = machine_;
+        // Only a stranger's state may be given up, and the simulated ones begin with nothing.
+        if (*out.applied_reset != 0) fail("server ", id_, " resets to ", *out.applied_reset);
+        machine_ = disk_.machine = machine_state{};
+        may_apply_ = 0;
     }
     if (!go_on()) return;
     if (out.write) write(*out.write);

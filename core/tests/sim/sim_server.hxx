@@ -31,7 +31,7 @@ struct operation {
 class sim_server {
 public:
     sim_server(cluster& world, int32_t id, const nuraft::ptr<nuraft::cluster_config>& config,
-               bool skip_election_timer);
+               bool outsider, bool skip_election_timer);
 
     int32_t id() const { return id_; }
     bool running() const { return node_ != nullptr; }

@@ -28,6 +28,7 @@ uint64_t share_of(const machine_state& state, uint64_t object, uint64_t objects)
 }  // namespace
 
 void sim_server::write(const protocol::log_write& w) {
+    world_.check().writing(*this, w);
     if (w.discarded_end > w.first) ++world_.count().truncations;
     disk_.queue(w);
     schedule_store();
@@ -114,7 +115,7 @@ bool sim_server::apply_next() {
     const ptr<log_entry> entry = disk_.entries(index, index + 1, 0)->front();
     machine_.hash = mix(mix(machine_.hash, index), content_hash(*entry));
     machine_.index = index;
-    if (world_.opts().machine_is_durable) disk_.machine = machine_;
+    if (world_.opts().machine_is_durable && !outsider_) disk_.machine = machine_;
     world_.check().applied(*this, machine_);
     complete_waiter(index);
     maybe_create_snapshot();
