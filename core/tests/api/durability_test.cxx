@@ -49,6 +49,8 @@ TEST(parallel_appending, others_disks_commit_while_the_leaders_is_slow) {
     ASSERT_TRUE(cluster.all_have("a"));
     leader->mgr->log->slow_disk(true);
     EXPECT_NE("", value_of(*append(*leader->server, "b")));
+    const ulong last = leader->server->get_last_log_idx();
+    ASSERT_TRUE(leader->server->wait_for_state_machine_commit(last)->get());
     EXPECT_LT(leader->mgr->log->last_durable_index(), leader->server->get_committed_log_idx());
     EXPECT_EQ(0u, leader->server->create_snapshot()) << "a snapshot ahead of the disk";
     finish_writes(*leader);
