@@ -139,7 +139,7 @@ struct Report {
 impl Report {
     fn new(args: &BenchArgs, elapsed: Duration, total: Tally, stored: usize) -> Report {
         let created = total.latencies.len();
-        let at = |fraction| percentile(&total.latencies, fraction).as_secs_f64() * 1_000.0;
+        let at = |fraction| percentile(&total.latencies, fraction).as_micros() as f64 / 1_000.0;
         Report {
             clients: args.clients,
             seconds: elapsed.as_secs_f64(),
@@ -194,7 +194,7 @@ impl Report {
             format!("jobs/s       {:.0}", self.per_second),
         ];
         let rows = self.percentiles_ms.iter();
-        lines.extend(rows.map(|(name, ms)| format!("{:<12} {ms:.2} ms", name)));
+        lines.extend(rows.map(|(name, ms)| format!("{name:<12} {ms:.2} ms")));
         lines.join("\n")
     }
 

@@ -75,6 +75,9 @@ fn table(columns: &[Column], rows: &[Value]) -> String {
     for row in rows {
         table.add_row(columns.iter().map(|(_, member)| cell(row.get(member))));
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.trim_fmt()
 }
 
