@@ -366,6 +366,7 @@ pub type Answer = Result<Vec<u8>, ProposeError>;
 
 struct Completion(oneshot::Sender<Answer>);
 
+#[expect(clippy::boxed_local, reason = "ownership crosses the bridge in a box")]
 fn complete(completion: Box<Completion>, verdict: bridge::Verdict, bytes: &[u8]) {
     let reason = || String::from_utf8_lossy(bytes).into_owned();
     let answer = match verdict {
