@@ -46,9 +46,8 @@ void asio_node::found(ptr<cluster_config> config) {
 
 void asio_node::start(const raft_params& params, const raft_server::init_options& opt) {
     launcher_ = std::make_unique<raft_launcher>();
-    asio_service::options asio_options;
-    asio_options.thread_pool_size_ = 2;
-    server = launcher_->init(sm, mgr, log, port_.number(), asio_options, params, opt);
+    transport.thread_pool_size_ = 2;
+    server = launcher_->init(sm, mgr, log, port_.number(), transport, params, opt);
     ASSERT_TRUE(server) << "server " << id << " did not start at " << endpoint_;
 }
 
@@ -60,7 +59,7 @@ void asio_node::stop() {
     launcher_.reset();
 }
 
-asio_cluster::asio_cluster(int32 servers, const raft_params& params) {
+asio_cluster::asio_cluster(int32 servers, const raft_params& params, bool streaming) {
     std::vector<std::string> endpoints;
     for (int32 id = 1; id <= servers; ++id) {
         nodes_.push_back(std::make_unique<asio_node>(id));
@@ -68,6 +67,7 @@ asio_cluster::asio_cluster(int32 servers, const raft_params& params) {
     }
     for (auto& n : nodes_) {
         n->found(config_of(endpoints));
+        n->transport.streaming_mode_ = streaming;
         n->start(params);
     }
 }

@@ -47,6 +47,7 @@ public:
     ptr<memory_state_machine> sm = cs_new<memory_state_machine>();
     ptr<memory_logger> log = cs_new<memory_logger>();
     ptr<raft_server> server;
+    asio_service::options transport;  ///< For the next start.
 
 private:
     reserved_port port_;
@@ -58,7 +59,8 @@ private:
 class asio_cluster {
 public:
     /// Builds and starts them.
-    explicit asio_cluster(int32 servers, const raft_params& params = quick_params());
+    explicit asio_cluster(int32 servers, const raft_params& params = quick_params(),
+                          bool streaming = false);
 
     asio_node& node(int32 id) { return *nodes_[static_cast<size_t>(id - 1)]; }
     std::vector<std::unique_ptr<asio_node>>& nodes() { return nodes_; }

@@ -67,6 +67,22 @@ TEST(cluster, concurrent_clients_each_get_their_own_result) {
     }
 }
 
+TEST(cluster, streams_many_requests_at_once) {
+    raft_params p = async_params();
+    p.max_log_gap_in_stream_ = 200;
+    p.with_max_append_size(1);
+    asio_cluster cluster(3, p, true);
+    asio_node* leader = cluster.wait_for_leader();
+    ASSERT_TRUE(leader);
+    std::vector<ptr<cmd_result<ptr<buffer>>>> results;
+    for (int i = 0; i < 1000; ++i) results.push_back(append(*leader->server, std::to_string(i)));
+    for (int i = 0; i < 1000; ++i) {
+        EXPECT_EQ(0u, value_of(*results[static_cast<size_t>(i)]).find(std::to_string(i) + "@"));
+    }
+    ASSERT_TRUE(cluster.all_have("999"));
+    for (auto& n : cluster.nodes()) EXPECT_EQ(leader->sm->committed(), n->sm->committed());
+}
+
 TEST(cluster, replication_in_the_callers_thread) {
     raft_params p = quick_params();
     p.use_bg_thread_for_urgent_commit_ = false;

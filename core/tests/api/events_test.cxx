@@ -301,6 +301,66 @@ TEST_F(events, callbacks_may_ask_and_append) {
     decide(nullptr);
 }
 
+TEST(membership_events, of_joining_and_leaving) {
+    auto network = cs_new<sync_network>();
+    trace lines[3];
+    auto callback_of = [&](int32 id) {
+        return [&, id](cb_func::Type type, cb_func::Param*) {
+            switch (type) {
+                case cb_func::JoinedCluster:
+                    lines[id].add("JoinedCluster");
+                    break;
+                case cb_func::RemovedFromCluster:
+                    lines[id].add("RemovedFromCluster");
+                    break;
+                case cb_func::NewConfig:
+                    lines[id].add("NewConfig");
+                    break;
+                case cb_func::BecomeFollower:
+                    lines[id].add("BecomeFollower");
+                    break;
+                default:
+                    break;
+            }
+            return cb_func::Ok;
+        };
+    };
+    sync_node first(1, network), second(2, network);
+    for (sync_node* n : {&first, &second}) {
+        auto alone = cs_new<cluster_config>();
+        alone->get_servers().push_back(cs_new<srv_config>(n->id, n->endpoint));
+        n->mgr = cs_new<memory_state_mgr>(n->id, alone);
+        n->start(manual_params(), callback_of(n->id));
+    }
+    first.timers->fire(timer_task_type::election_timer);
+    ASSERT_TRUE(first.server->is_leader());
+    auto beat = [&] {
+        first.timers->fire(timer_task_type::heartbeat_timer);
+        first.timers->fire(0);
+    };
+
+    EXPECT_TRUE(first.server->add_srv(srv_config(2, "S2"))->get_accepted());
+    ASSERT_TRUE(eventually("the second server told of its membership", [&] {
+        beat();
+        return lines[2].count("NewConfig") > 0 && lines[2].count("JoinedCluster") > 0;
+    }));
+    EXPECT_EQ(0, lines[2].find("BecomeFollower"));
+    EXPECT_EQ(1u, lines[2].count("JoinedCluster"));
+    EXPECT_EQ(0u, lines[2].count("RemovedFromCluster"));
+
+    EXPECT_TRUE(first.server->remove_srv(2)->get_accepted());
+    ASSERT_TRUE(eventually("the second server told of its removal", [&] {
+        beat();
+        return lines[2].count("RemovedFromCluster") > 0;
+    }));
+    EXPECT_TRUE(eventually("the first server alone", [&] {
+        beat();
+        return first.server->get_config()->get_servers().size() == 1;
+    }));
+    first.stop();
+    second.stop();
+}
+
 TEST_F(events, throwing_callback_is_no_decision) {
     decide([](int32, cb_func::Type, cb_func::Param*) -> cb_func::ReturnCode {
         throw std::runtime_error("thrown by the test");

@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "api/sync_network.hxx"
 #include "api/waiting.hxx"
 
@@ -113,6 +115,30 @@ TEST_F(requests, for_somebody_else_are_dropped) {
     lead(3);
     req_msg astray(7, msg_type::append_entries_request, 2, 3, 0, 0, 0);
     EXPECT_FALSE(deliver(astray));
+    EXPECT_TRUE(leader().is_leader());
+}
+
+TEST_F(requests, of_another_leader_in_the_term_are_the_programs_to_answer) {
+    std::atomic<bool> answer{false};
+    cluster.start(manual_params(), [&](int32 id, cb_func::Type type, cb_func::Param* param) {
+        if (type != cb_func::ReceivedMisbehavingMessage) return cb_func::Ok;
+        auto* pair = static_cast<cb_func::ReqResp*>(param->ctx);
+        EXPECT_EQ(1, id);
+        EXPECT_EQ(2, pair->req->get_src());
+        if (answer) {
+            pair->resp = cs_new<resp_msg>(pair->req->get_term(), msg_type::append_entries_response,
+                                          1, 2, 77, false);
+        }
+        return cb_func::Ok;
+    });
+    cluster.elect(1);
+    ASSERT_TRUE(leader().is_leader());
+    req_msg rival(leader().get_term(), msg_type::append_entries_request, 2, 1, 0, 0, 0);
+    EXPECT_FALSE(deliver(rival));
+    answer = true;
+    ptr<resp_msg> resp = deliver(rival);
+    ASSERT_TRUE(resp);
+    EXPECT_EQ(77u, resp->get_next_idx());
     EXPECT_TRUE(leader().is_leader());
 }
 

@@ -128,6 +128,53 @@ TEST(snapshot_transfer, brings_a_returning_follower_up_to_date) {
         eventually("no context left open", [&] { return leader->sm->open_contexts() == 0; }));
 }
 
+TEST(snapshot_transfer, is_repeated_when_the_log_cannot_be_cut) {
+    raft_params p = quick_params();
+    p.with_snapshot_enabled(10);
+    asio_cluster cluster(3, p);
+    asio_node* leader = cluster.wait_for_leader();
+    ASSERT_TRUE(leader);
+    asio_node& late = cluster.any_follower();
+    late.stop();
+    append_many(*leader->server, 0, 50);
+    ASSERT_TRUE(eventually("compaction past what the follower has",
+                           [&] { return leader->mgr->log->start_index() > 20; }));
+    late.mgr->log->fail_compaction(true);
+    late.start(p);
+    ASSERT_TRUE(eventually("an installation", [&] { return late.sm->installs() > 0; }));
+    late.mgr->log->fail_compaction(false);
+    ASSERT_TRUE(cluster.all_have("49"));
+    append_many(*leader->server, 50, 51);
+    ASSERT_TRUE(cluster.all_have("50"));
+    EXPECT_EQ(leader->sm->committed(), late.sm->committed());
+    EXPECT_TRUE(late.mgr->exits().empty());
+}
+
+TEST(snapshot_transfer, crash_between_state_and_log_is_mended_at_the_start) {
+    // The state machine has the snapshot; the log still holds a shorter, or another, history.
+    for (const ulong log_end : {5, 15}) {
+        asio_node node(1);
+        node.found(config_of({node.endpoint()}));
+        for (ulong i = 1; i <= log_end; ++i) {
+            auto e = cs_new<log_entry>(1, text_buffer("stale"));
+            node.mgr->log->append(e);
+        }
+        snapshot received(10, 2, config_of({node.endpoint()}));
+        node.sm->apply_snapshot(received);
+        srv_state state(2, -1, true, false, true);
+        node.mgr->save_state(state);
+        raft_server::init_options passive;
+        passive.start_server_in_constructor_ = false;
+        node.start(quick_params(), passive);
+        EXPECT_EQ(11u, node.mgr->log->start_index());
+        EXPECT_EQ(11u, node.mgr->log->next_slot());
+        EXPECT_EQ(10u, node.server->get_committed_log_idx());
+        EXPECT_EQ(10u, node.server->get_target_committed_log_idx());
+        EXPECT_TRUE(node.mgr->exits().empty());
+        node.stop();
+    }
+}
+
 TEST(snapshot_transfer, starts_again_after_a_failed_read) {
     raft_params p = quick_params();
     p.with_snapshot_enabled(10);
