@@ -79,6 +79,21 @@ async fn create(node: &Node, model: &str) -> u64 {
     }
 }
 
+/// Creates printers until the condition holds; returns the last index. Snapshots are taken while
+/// entries come, so waiting alone would not bring one about.
+async fn create_until(node: &Node, what: &str, mut condition: impl FnMut() -> bool) -> u64 {
+    let deadline = Instant::now() + PATIENCE;
+    let mut count = 0;
+    loop {
+        count += 1;
+        let last = create(node, &format!("model {count}")).await;
+        if condition() {
+            return last;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+    }
+}
+
 struct Cluster {
     root: tempfile::TempDir,
     addresses: Vec<String>,
@@ -186,13 +201,9 @@ async fn one_node_commits_and_remembers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn snapshots_shorten_the_log_and_replace_it_at_a_restart() {
     let mut cluster = Cluster::start(1, 30);
-    let mut last = 0;
-    for i in 0..200 {
-        last = create(cluster.node(1), &format!("model {i}")).await;
-    }
-    wait_for("a snapshot and a shorter log", || {
+    let last = create_until(cluster.node(1), "snapshots and a shorter log", || {
         let status = cluster.node(1).status();
-        status.snapshot_index + 60 > last && status.log_start_index > 60
+        status.snapshot_index > 100 && status.log_start_index > 30
     })
     .await;
     let before = cluster.node(1).state();
@@ -251,12 +262,9 @@ async fn an_empty_node_is_filled_by_a_snapshot() {
     let follower = (1..=3).find(|id| *id != leader).expect("two follow");
     cluster.stop(follower);
     std::fs::remove_dir_all(cluster.dir(follower)).expect("the directory can go");
-    let mut last = 0;
-    for i in 0..200 {
-        last = create(cluster.node(leader), &format!("model {i}")).await;
-    }
-    wait_for("the log to be compacted", || {
-        cluster.running().all(|n| n.status().log_start_index > 1)
+    let last = create_until(cluster.node(leader), "compacted logs", || {
+        let compacted = |node: &Node| node.status().log_start_index > 1;
+        cluster.running().all(compacted)
     })
     .await;
     cluster.restart(follower);

@@ -24,6 +24,11 @@ impl Fatal {
         });
     }
 
+    /// Whether there is a reason.
+    pub fn is_reported(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     /// Resolves to the reason once there is one.
     pub async fn reason(&self) -> String {
         let mut receiver = self.0.subscribe();

@@ -186,6 +186,16 @@ impl Node {
             _ => Role::Follower,
         }
     }
+
+    /// What the core says, except that a node which cannot go on has no part in the cluster.
+    fn view(&self) -> ffi::NodeView {
+        let mut view = self.core.view();
+        if self.fatal.is_reported() {
+            view.leading = false;
+            view.leader = -1;
+        }
+        view
+    }
 }
 
 impl Drop for Node {
@@ -230,7 +240,7 @@ impl Consensus for Node {
     }
 
     fn status(&self) -> Status {
-        let view = self.core.view();
+        let view = self.view();
         let member = |m: &ffi::Member| Member {
             id: m.id,
             raft_addr: m.endpoint.clone(),
