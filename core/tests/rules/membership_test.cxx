@@ -399,6 +399,8 @@ TEST(membership, joiner_has_joined_when_it_commits_itself) {
     server s(single);
     s.receive(join(7, 2, config_of({2, 3}, 0)));
     s.receive(append(7, 2, 0, 0, 1, {conf(7, config_of({1, 2, 3}, 1))}));
+    EXPECT_FALSE(s.noticed(notice::joined_cluster));  // Committed, but not on its own disk yet.
+    s.persist();
     EXPECT_TRUE(s.noticed(notice::joined_cluster));
     EXPECT_FALSE(s.core->state().catching_up);
     EXPECT_GE(s.armed(timer_kind::election), 200);
@@ -471,8 +473,8 @@ TEST(membership, leaver_agrees_unless_a_configuration_is_pending) {
 TEST(membership, removed_server_falls_silent) {
     server s;
     s.receive(append(1, 2, 0, 0, 1, {conf(1, config_of({2, 3}, 1))}));
-    EXPECT_TRUE(s.noticed(notice::removed_from_cluster));
     s.persist();
+    EXPECT_TRUE(s.noticed(notice::removed_from_cluster));
     s.election_timeout();
     EXPECT_TRUE(s.out.send.empty());
     s.election_timeout();
