@@ -315,6 +315,8 @@ TEST(cluster, reports_a_server_that_cannot_join) {
     };
     founder.start(p, opt);
     ASSERT_TRUE(eventually("a leader", [&] { return founder.server->is_leader(); }));
+    // Its first configuration is committed before another one may follow.
+    ASSERT_EQ(cmd_result_code::OK, append(*founder.server, "a")->get_result_code());
     reserved_port nobody;
     auto started =
         founder.server->add_srv(srv_config(2, "127.0.0.1:" + std::to_string(nobody.number())));

@@ -99,6 +99,23 @@ void sync_network::cut(const std::string& endpoint, bool on) {
     }
 }
 
+namespace {
+
+/// What arrives shares nothing with what was sent, as on a real network.
+ptr<req_msg> rebuilt(req_msg& req) {
+    auto copy =
+        cs_new<req_msg>(req.get_term(), req.get_type(), req.get_src(), req.get_dst(),
+                        req.get_last_log_term(), req.get_last_log_idx(), req.get_commit_idx());
+    for (const ptr<log_entry>& e : req.log_entries()) {
+        copy->log_entries().push_back(cs_new<log_entry>(e->get_term(), buffer::clone(e->get_buf()),
+                                                        e->get_val_type(), e->get_timestamp()));
+    }
+    copy->set_extra_flags(req.get_extra_flags());
+    return copy;
+}
+
+}  // namespace
+
 ptr<resp_msg> sync_network::deliver(const std::string& endpoint, req_msg& req,
                                     const raft_server::req_ext_params& ext) {
     ptr<raft_server> target;
@@ -106,7 +123,7 @@ ptr<resp_msg> sync_network::deliver(const std::string& endpoint, req_msg& req,
         std::lock_guard<std::mutex> guard(lock_);
         if (cut_.count(endpoint) == 0) target = servers_[endpoint].lock();
     }
-    return target ? process_req(target.get(), req, ext) : nullptr;
+    return target ? process_req(target.get(), *rebuilt(req), ext) : nullptr;
 }
 
 raft_params manual_params() {
