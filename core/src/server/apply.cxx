@@ -6,25 +6,25 @@
 namespace nuraft {
 
 void raft_server::impl::commit_loop() {
-    while (!gate_.stopped()) {
-        while (std::optional<uint64_t> index = gate_.begin()) {
-            std::string error;
-            try {
+    std::string error;
+    try {
+        while (!gate_.stopped()) {
+            while (std::optional<uint64_t> index = gate_.begin()) {
                 apply_one(*index);
-            } catch (const std::exception& e) {
-                error = e.what();
-            } catch (...) {
-                error = "not a std::exception";
+                gate_.end();
             }
-            gate_.end();
-            if (!error.empty()) {
-                return fail(raft_err::N20_background_commit_err,
-                            "applying entry " + std::to_string(*index) + " threw: " + error);
-            }
+            after_applying();
+            gate_.wait();
         }
-        after_applying();
-        gate_.wait();
+        return;
+    } catch (const std::exception& e) {
+        error = e.what();
+    } catch (...) {
+        error = "not a std::exception";
     }
+    gate_.end();
+    fail(raft_err::N20_background_commit_err,
+         "applying behind index " + std::to_string(gate_.applied()) + " threw: " + error);
 }
 
 void raft_server::impl::apply_one(uint64_t index) {

@@ -107,6 +107,8 @@ uint64_t raft_server::impl::adjusted(const commit_question& question) {
         index = state_machine_->adjust_commit_index(params);
     } catch (const std::exception& e) {
         SERVER_LOG(log_, log_error, "adjust_commit_index threw: %s", e.what());
+    } catch (...) {
+        SERVER_LOG(log_, log_error, "adjust_commit_index threw no std::exception");
     }
     asking_ = false;
     if (index > question.expected) {

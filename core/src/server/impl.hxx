@@ -48,7 +48,9 @@ public:
     using command_result = cmd_result<ptr<buffer>>;
     using response_handler = std::function<void(ptr<resp_msg>)>;
 
-    impl(context* ctx, const init_options& opt);
+    /// Takes ownership of `ctx`.
+    static std::shared_ptr<impl> create(context* ctx, const init_options& opt);
+    impl(context* ctx, const init_options& opt);  ///< For `create` only.
     ~impl();
 
     // lifecycle.cxx

@@ -83,6 +83,16 @@ raft_server::impl::impl(context* ctx, const init_options& opt)
     SERVER_LOG(log_, log_info, "server %d: %s", id_, raft_->describe().c_str());
 }
 
+std::shared_ptr<raft_server::impl> raft_server::impl::create(context* ctx,
+                                                             const init_options& opt) {
+    auto made = std::make_shared<impl>(ctx, opt);
+    std::weak_ptr<impl> weak = made;
+    made->timers_.on_fire([weak](timer_kind kind, int32_t peer) {
+        if (ptr<impl> self = weak.lock()) self->enter(inputs::timer_fired{kind, peer});
+    });
+    return made;
+}
+
 raft_server::impl::~impl() {
     release_resources();
 }
@@ -150,10 +160,6 @@ void raft_server::impl::start(bool skip_election_timer) {
     if (!unfit_to_start_.empty()) {
         return fail(raft_err::N19_bad_log_idx_for_term, unfit_to_start_);
     }
-    std::weak_ptr<impl> weak = weak_from_this();
-    timers_.on_fire([weak](timer_kind kind, int32_t peer) {
-        if (ptr<impl> self = weak.lock()) self->enter(inputs::timer_fired{kind, peer});
-    });
     // The threads keep this object alive; `shutdown` ends and joins them.
     commit_thread_ = std::thread([self = shared_from_this()] {
         name_this_thread("nuraft_commit");

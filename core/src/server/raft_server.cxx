@@ -18,8 +18,7 @@ ptr<srv_config> copy_of(const srv_config& server) {
 
 }  // namespace
 
-raft_server::raft_server(context* ctx, const init_options& opt)
-    : impl_(std::make_shared<impl>(ctx, opt)) {
+raft_server::raft_server(context* ctx, const init_options& opt) : impl_(impl::create(ctx, opt)) {
     if (opt.start_server_in_constructor_) start_server(opt.skip_initial_election_timeout_);
 }
 

@@ -244,6 +244,50 @@ TEST_F(single_server, broken_log_store_stops_the_server_not_the_process) {
     EXPECT_EQ(cmd_result_code::BAD_REQUEST, append(*node.server, "late")->get_result_code());
 }
 
+TEST_F(single_server, exception_of_the_state_machine_stops_the_server_not_the_process) {
+    class throwing : public memory_state_machine {
+    public:
+        ptr<buffer> commit_ext(const ext_op_params&) override {
+            throw std::runtime_error("thrown by the test");
+        }
+    };
+    node.sm = cs_new<throwing>();
+    start(quick_params());
+    auto result = append(*node.server, "a");
+    EXPECT_EQ(cmd_result_code::CANCELLED, result->get_result_code());
+    ASSERT_EQ(1u, node.mgr->exits().size());
+    EXPECT_EQ(raft_err::N20_background_commit_err, node.mgr->exits().front());
+    EXPECT_TRUE(node.log->contains("thrown by the test"));
+    EXPECT_FALSE(node.server->is_leader());
+}
+
+TEST_F(single_server, exception_of_the_log_store_leaves_nobody_waiting) {
+    class throwing : public memory_state_mgr {
+    public:
+        using memory_state_mgr::memory_state_mgr;
+        class broken_log : public memory_log_store {
+        public:
+            ulong append(ptr<log_entry>& entry) override {
+                if (entry->get_val_type() == log_val_type::app_log) {
+                    throw std::runtime_error("no space left");
+                }
+                return memory_log_store::append(entry);
+            }
+        };
+        ptr<log_store> load_log_store() override { return broken; }
+        ptr<broken_log> broken = cs_new<broken_log>();
+    };
+    auto config = config_of({node.endpoint()});
+    config->set_async_replication(true);  // Then the caller waits for the write itself.
+    node.mgr = cs_new<throwing>(1, config);
+    node.start(quick_params());
+    ASSERT_TRUE(eventually("a leader", [&] { return node.server->is_leader(); }));
+    auto result = append(*node.server, "a");
+    EXPECT_EQ(cmd_result_code::CANCELLED, result->get_result_code());
+    ASSERT_TRUE(eventually("system_exit", [&] { return !node.mgr->exits().empty(); }));
+    EXPECT_TRUE(node.log->contains("no space left"));
+}
+
 TEST_F(single_server, refuses_to_skip_entries_it_never_applied) {
     start(quick_params());
     append(*node.server, "a");
