@@ -2,7 +2,8 @@
 //!
 //! `RAFT3D_NURAFT` unset: the core is built from `core/`. `RAFT3D_NURAFT=system`: a NuRaft that is
 //! installed on the machine is used instead, found through CMake (`CMAKE_PREFIX_PATH` counts).
-//! `RAFT3D_SANITIZE=address,undefined` or `=thread` builds the C++ side with sanitizers.
+//! `RAFT3D_SANITIZE=address,undefined` or `=thread` builds the C++ side with sanitizers; run the
+//! former with `ASAN_OPTIONS=verify_asan_link_order=0`, as Rust puts its libraries first.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,9 @@ fn find_system() -> Result<NuRaft, String> {
     };
     for (key, value) in found.lines().filter_map(|line| line.split_once('=')) {
         match key {
+            // The compiler searches it anyway, and naming it would change the order in which the
+            // C++ library finds the C headers.
+            "include" if value == "/usr/include" => {}
             "include" => nuraft.include.push(value.into()),
             "static" => nuraft.libraries.push(Library::Static(value.into())),
             _ => nuraft.libraries.push(Library::Shared(value.into())),
@@ -148,8 +152,14 @@ fn link(nuraft: &NuRaft, sanitize: &str) {
             Library::Named(name) => println!("cargo:rustc-link-lib={name}"),
         }
     }
-    if !sanitize.is_empty() {
-        println!("cargo:rustc-link-arg=-fsanitize={sanitize}");
+    // Rust links with -nodefaultlibs, which keeps the compiler from adding these by itself.
+    for sanitizer in sanitize.split(',') {
+        match sanitizer {
+            "address" => println!("cargo:rustc-link-lib=dylib=asan"),
+            "undefined" => println!("cargo:rustc-link-lib=dylib=ubsan"),
+            "thread" => println!("cargo:rustc-link-lib=dylib=tsan"),
+            _ => {}
+        }
     }
 }
 
