@@ -56,7 +56,8 @@ void raft::append_config(const ptr<cluster_config>& next) {
     next->set_log_idx(index);
     auto entry = cs_new<log_entry>(state_.term, next->serialize(), log_val_type::conf);
     uncommitted_configs_[index] = next;
-    write_log(index, {entry}, index, 1);
+    // The program is told of the ends of batches of clients' and followers' entries only.
+    write_log(index, {entry}, index, 0);
 }
 
 void raft::add_peer(const ptr<srv_config>& server) {
