@@ -32,7 +32,7 @@ void raft::on_vote_request(const inputs::request& in) {
         return answer_now(in.number, make_response(req, msg_type::request_vote_response, 0, false));
     }
     const bool raised = adopt_term(req.get_term());
-    if (raised && !im_learner_ && !leader_is_live_ &&
+    if (raised && !im_learner_ && !sees_live_leader() &&
         now_ - last_vote_decay_ >= settings_.params.election_timeout_lower_bound_) {
         last_vote_decay_ = now_;  // B6
         decay_target_priority();

@@ -419,6 +419,22 @@ TEST(election, voters_mind_priority_unless_forced) {
     EXPECT_TRUE(t.reply().get_accepted());
 }
 
+// A server whose own timer is off hears nobody all the same, and does not hold its bar for ever.
+TEST(election, passive_voter_lowers_its_bar_too) {
+    setup ranked;
+    ranked.config->get_server(2)->set_priority(100);
+    ranked.config->get_server(3)->set_priority(1);
+    server s(ranked.in_term(1));
+    s.receive(append(1, 2, 0, 0, 0));
+    bool granted = false;
+    for (uint64_t term = 2; term < 40 && !granted; ++term) {
+        s.now += 500;
+        s.receive(vote(term, 3, 0, 0));
+        granted = s.reply().get_accepted();
+    }
+    EXPECT_TRUE(granted);
+}
+
 // § 5.4: a server of priority zero leads only if nobody else could for twenty heartbeats, and
 // then wants to hand over at once (§ 8.2).
 TEST(election, zero_priority_is_for_emergencies) {
