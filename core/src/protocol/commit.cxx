@@ -12,35 +12,41 @@ uint64_t raft::own_durable_index() const {
     return std::min(durable_index_, log_.last_index());
 }
 
-uint64_t raft::quorum_index(bool with_leaving) const {
+uint64_t raft::quorum_index(const cluster_config& config) const {
     std::vector<uint64_t> matched;
-    if (is_voter()) matched.push_back(own_durable_index());
-    for (const auto& [peer_id, p] : peers_) {
-        if (counts(p) || (with_leaving && p.id == leaving_ && is_regular(*p.server))) {
-            matched.push_back(p.match);
-        }
+    int32_t receivers = 0;
+    for (const ptr<srv_config>& server : config.get_servers()) {
+        if (!is_regular(*server)) continue;
+        const peer_progress* p = find_peer(server->get_id());
+        receivers += p && p->transfer ? 1 : 0;
+        matched.push_back(server->get_id() == id() ? own_durable_index() : p ? p->match : 0);
     }
+    int32_t n = static_cast<int32_t>(matched.size());
+    if (settings_.params.exclude_snp_receiver_from_quorum_) n -= receivers;
     const size_t quorum =
-        static_cast<size_t>(with_leaving ? quorum_of(static_cast<int32_t>(matched.size()),
-                                                     settings_.params.custom_commit_quorum_size_)
-                                         : commit_quorum());
+        static_cast<size_t>(quorum_of(n, settings_.params.custom_commit_quorum_size_));
     if (matched.size() < quorum) return 0;
     std::sort(matched.begin(), matched.end(), std::greater<uint64_t>());
     return matched[quorum - 1];
 }
 
-uint64_t raft::commit_candidate() const {
-    const uint64_t without = quorum_index(false);
-    if (leaving_ == -1 || commit_index_ >= leaving_index_) return without;
-    // Configurations act at commit, so a follower that has not heard of this removal's commit
-    // still elects with the leaver. Its removal therefore needs a majority of the old members too;
-    // otherwise two removals in a row could be lost to such a follower. In a cluster of two the
-    // leader alone is enough once the leaver is known to use the present configuration: then it
-    // cannot be elected without us.
+bool raft::leaver_needs_us() const {
+    // With two voters, removing the other one would need it. But once it uses the configuration of
+    // the two it cannot be elected without us, and neither can anybody else: what we commit alone
+    // makes our log the newer one, and all who have this configuration in their log ask both of us
+    // (see decisive_configs).
     const peer_progress* leaver = find_peer(leaving_);
-    const bool pair = voters() == 1 && is_voter();
-    if (pair && leaver && leaver->commit_seen >= config_->get_log_idx()) return without;
-    return std::min(without, quorum_index(true));
+    return leaver && is_regular(*leaver->server) && config_->get_server(leaving_) &&
+           voters() == 1 && is_voter() && leaver->commit_seen >= config_->get_log_idx();
+}
+
+uint64_t raft::commit_candidate() const {
+    uint64_t candidate = log_.last_index();
+    for (const cluster_config* config : decisive_configs()) {
+        if (config == config_.get() && leaver_needs_us()) continue;
+        candidate = std::min(candidate, quorum_index(*config));
+    }
+    return candidate;
 }
 
 void raft::recompute_commit() {
@@ -82,6 +88,19 @@ void raft::raise_commit(uint64_t index) {
     if (config_ != before) recompute_commit();
 }
 
+bool raft::others_know(uint64_t index, const cluster_config& config) const {
+    // A voter acts on its own removal once those who stay know of it: a leader told it, or, as
+    // leader, it has told a majority of them. Until then they may need its vote, and if its log is
+    // the longest they will not get it: it must be able to lead once more.
+    if (role_ != srv_role::leader) return leader_commit_index_ >= index;
+    int32_t know = 0;
+    for (const ptr<srv_config>& server : config.get_servers()) {
+        const peer_progress* p = find_peer(server->get_id());
+        know += p && is_regular(*server) && p->commit_seen >= index ? 1 : 0;
+    }
+    return know >= quorum_of(voters_of(config), 0);
+}
+
 void raft::activate_committed_configs() {
     // In order, and each saved before any answer that lets the next one be committed: so no two
     // servers ever use configurations more than one change apart (B36). And only once it is on our
@@ -91,6 +110,7 @@ void raft::activate_committed_configs() {
     while (!uncommitted_configs_.empty() && uncommitted_configs_.begin()->first <= through) {
         const uint64_t index = uncommitted_configs_.begin()->first;
         ptr<cluster_config> config = uncommitted_configs_.begin()->second;
+        if (is_voter() && !is_voter_in(*config) && !others_know(index, *config)) return;
         uncommitted_configs_.erase(uncommitted_configs_.begin());
         past_configs_[index] = config;
         if (config->get_log_idx() <= config_->get_log_idx()) continue;  // Replayed after a restart.

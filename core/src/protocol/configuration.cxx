@@ -51,6 +51,35 @@ ptr<cluster_config> raft::newest_config() const {
     return uncommitted_configs_.empty() ? config_ : uncommitted_configs_.rbegin()->second;
 }
 
+std::vector<const cluster_config*> raft::decisive_configs() const {
+    // Configurations act at commit, so servers may use different ones, and a candidate's may be
+    // several changes old. Why do the majorities of two decisions meet all the same, so that every
+    // leader of a later term has what was committed (Raft section 5.4.3)?
+    //
+    // Let V1, V2, ... be the sets of voters, each one server away from the one before. A leader
+    // changes the voters only while no configuration is in progress: a log with V(i) in it shows
+    // that V(i-1) was committed. Suppose a leader whose log ends in V(n) commits an entry, and the
+    // first leader of a later term to lack it is elected with a log that ends in V(w). V(n-1) was
+    // committed before, so w >= n-1; and V(n+1), were it committed, would stand behind the entry,
+    // so w <= n+1. Either of the two asks the set before its last one, and its last one if it is
+    // smaller, or, with no change in progress, just the last one. What they ask is then equal or
+    // adjacent in each of the three cases, and majorities of sets that differ by one server meet.
+    //
+    // An addition in progress is decided by the old members alone: the new one may not answer yet.
+    std::vector<const cluster_config*> asked{config_.get()};
+    const cluster_config* before = config_.get();
+    for (auto c = uncommitted_configs_.upper_bound(config_->get_log_idx());
+         c != uncommitted_configs_.end(); ++c) {
+        const cluster_config* next = c->second.get();
+        const bool loses = !keeps_voters(*before, *next);
+        if (!loses && keeps_voters(*next, *before)) continue;  // The same voters.
+        if (asked.back() != before) asked.push_back(before);
+        if (loses) asked.push_back(next);
+        before = next;
+    }
+    return asked;
+}
+
 void raft::append_config(const ptr<cluster_config>& next) {
     const uint64_t index = log_.last_index() + 1;
     next->set_log_idx(index);
@@ -127,14 +156,14 @@ void raft::apply_config(const ptr<cluster_config>& next) {
         my_priority_ = me->get_priority();
         im_learner_ = me->is_learner();
         steps_to_leave_ = 0;
+        was_removed_ = false;
         leave_catching_up_if_member();
         if (!before->get_server(id())) {
             notify(notice::joined_cluster);
             out_->notices.back().config = next;
         }
     } else if (!state_.catching_up) {
-        notify(notice::removed_from_cluster);
-        steps_to_leave_ = 2;
+        learn_of_removal();
     }
     match_peers_to_config();
     if (handover_ && voters() <= 1) handover_.reset();  // Nobody is left to hand over to.

@@ -50,12 +50,19 @@ void raft::arm_election_timer(bool allow) {
     arm(timer_kind::election, -1, delay);
 }
 
+void raft::learn_of_removal() {
+    notify(notice::removed_from_cluster);
+    was_removed_ = true;
+    steps_to_leave_ = 2;
+}
+
 bool raft::count_down_to_leaving() {
     if (steps_to_leave_ == 0) return false;
     if (--steps_to_leave_ > 0) {
         arm_election_timer(false);
         return true;
     }
+    if (!was_removed_) return false;  // It agreed to leave, and was not removed after all.
     state_.election_timer_allowed = false;
     save_state();
     cancel(timer_kind::election, -1);
@@ -77,7 +84,7 @@ void raft::on_election_timeout() {
 
     if (!leader_is_live_) decay_target_priority();
     if (pre_vote_.term != state_.term) reset_pre_vote();
-    if (pre_vote_.done || election_quorum() <= 1) {
+    if (pre_vote_.done || elects({id()})) {
         start_vote(false);
     } else {
         start_pre_vote();
@@ -122,9 +129,21 @@ bool raft::zero_priority_exception() const {
                int64_t{zero_priority_patience} * settings_.params.heart_beat_interval_;
 }
 
+bool raft::elects(const std::set<int32_t>& supporters) const {
+    for (const cluster_config* config : decisive_configs()) {
+        int32_t count = 0;
+        for (const ptr<srv_config>& server : config->get_servers()) {
+            count += is_regular(*server) && supporters.count(server->get_id()) ? 1 : 0;
+        }
+        const int32_t custom = settings_.params.custom_election_quorum_size_;
+        if (count < quorum_of(voters_of(*config), custom)) return false;
+    }
+    return true;
+}
+
 bool raft::may_campaign(bool forced) const {
     return forced || my_priority_ >= target_priority_ || zero_priority_exception() ||
-           (election_quorum() == 1 && my_priority_ > 0);
+           (elects({id()}) && my_priority_ > 0);
 }
 
 void raft::start_pre_vote() {
@@ -179,21 +198,20 @@ void raft::on_pre_vote_response(peer_progress& p, const resp_msg& resp) {
         pre_vote_.live.insert(p.id);
     }
 
-    const size_t quorum = static_cast<size_t>(election_quorum());
-    if (pre_vote_.dead.size() >= quorum && !pre_vote_.done) {
+    if (elects(pre_vote_.dead) && !pre_vote_.done) {
         pre_vote_.done = true;
         start_vote(false);
         arm_election_timer(false);
         return;
     }
+    const size_t quorum = static_cast<size_t>(election_quorum());
     if (!resp.get_accepted() && pre_vote_.live.size() >= quorum &&
         ++pre_vote_.quorum_rejections >= settings_.limits.pre_vote_rejection) {
         // Others hear a leader that we do not: have it dial us again.
         on_request_reconnect();
     }
     if (pre_vote_.abandoned.size() >= quorum && steps_to_leave_ == 0) {
-        notify(notice::removed_from_cluster);
-        steps_to_leave_ = 2;
+        learn_of_removal();
     }
 }
 
@@ -208,7 +226,7 @@ void raft::start_vote(bool forced) {
     vote_.open = true;
     vote_.responded = {id()};
     vote_.granted = {id()};
-    if (election_quorum() <= 1) return become_leader();
+    if (elects(vote_.granted)) return become_leader();
 
     for (auto& [peer_id, p] : peers_) {
         if (!counts(p) || p.busy || !ready_to_send(p)) continue;
@@ -231,7 +249,7 @@ void raft::on_vote_response(peer_progress& p, const resp_msg& resp) {
     vote_.responded.insert(p.id);
     if (resp.get_accepted()) vote_.granted.insert(p.id);
     // "If votes received from majority of servers: become leader" (Raft figure 2).
-    if (vote_.granted.size() >= static_cast<size_t>(election_quorum())) return become_leader();
+    if (elects(vote_.granted)) return become_leader();
     if (vote_.responded.size() >= static_cast<size_t>(voters())) vote_.open = false;
 }
 

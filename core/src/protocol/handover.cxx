@@ -153,7 +153,7 @@ void raft::on_request_reconnect() {
 
 void raft::on_notification_response(peer_progress& p, const resp_msg& resp) {
     if (role_ != srv_role::leader || !resp.get_accepted() || resp.get_next_idx() == 0) return;
-    p.next = std::min(resp.get_next_idx(), log_.last_index() + 1);  // B16
+    continue_from(p, resp.get_next_idx());
 }
 
 void raft::on_reconnect_request(const inputs::request& in) {

@@ -75,11 +75,23 @@ bool is_regular(const srv_config& server) {
     return !server.is_learner() && !server.is_new_joiner();
 }
 
-bool has_voters(const cluster_config& config) {
-    for (const ptr<srv_config>& s : config.get_servers()) {
-        if (is_regular(*s)) return true;
+int32_t voters_of(const cluster_config& config) {
+    int32_t count = 0;
+    for (const ptr<srv_config>& s : config.get_servers()) count += is_regular(*s) ? 1 : 0;
+    return count;
+}
+
+bool keeps_voters(const cluster_config& before, const cluster_config& after) {
+    for (const ptr<srv_config>& s : before.get_servers()) {
+        if (!is_regular(*s)) continue;
+        ptr<srv_config> then = after.get_server(s->get_id());
+        if (!then || !is_regular(*then)) return false;
     }
-    return false;
+    return true;
+}
+
+bool has_voters(const cluster_config& config) {
+    return voters_of(config) > 0;
 }
 
 int32_t quorum_of(int32_t voters, int32_t custom) {

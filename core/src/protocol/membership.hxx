@@ -33,6 +33,12 @@ bool same_members(const cluster_config& a, const cluster_config& b, int32_t exce
 /// Votes and counts: neither a learner nor a new joiner.
 bool is_regular(const srv_config& server);
 
+/// How many vote in it.
+int32_t voters_of(const cluster_config& config);
+
+/// Does everybody who votes in `before` vote in `after` too?
+bool keeps_voters(const cluster_config& before, const cluster_config& after);
+
 /// Does anybody vote in it? A configuration without voters could never be left again.
 bool has_voters(const cluster_config& config);
 

@@ -276,8 +276,8 @@ bool raft::counts(const peer_progress& p) const {
     return is_regular(*p.server) && p.id != leaving_;
 }
 
-bool raft::is_voter() const {
-    ptr<srv_config> me = config_->get_server(id());
+bool raft::is_voter_in(const cluster_config& config) const {
+    ptr<srv_config> me = config.get_server(id());
     return me && is_regular(*me);
 }
 

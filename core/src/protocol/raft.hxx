@@ -109,7 +109,8 @@ private:
     peer_progress* find_target(int32_t id);
     bool is_joining(const peer_progress& p) const;
     bool counts(const peer_progress& p) const;
-    bool is_voter() const;
+    bool is_voter_in(const cluster_config& config) const;
+    bool is_voter() const { return is_voter_in(*config_); }
     int32_t voters() const;
     int32_t highest_priority() const;
     int32_t max_heartbeat_ms() const;
@@ -125,9 +126,11 @@ private:
     void on_start(const inputs::start& in);
     void arm_election_timer(bool allow);
     void on_election_timeout();
+    void learn_of_removal();
     bool count_down_to_leaving();
     void start_pre_vote();
     void start_vote(bool forced);
+    bool elects(const std::set<int32_t>& supporters) const;
     bool may_campaign(bool forced) const;
     bool zero_priority_exception() const;
     void on_pre_vote_response(peer_progress& p, const resp_msg& resp);
@@ -176,16 +179,19 @@ private:
     void on_append_response(peer_progress& p, const sent_request& was, const resp_msg& resp);
     void on_append_accepted(peer_progress& p, const sent_request& was, const resp_msg& resp);
     void on_append_refused(peer_progress& p, const resp_msg& resp);
+    void continue_from(peer_progress& p, uint64_t next);
     void maybe_start_streaming(peer_progress& p, const sent_request& was);
     void send_more(peer_progress& p, bool refused);
 
     // commit.cxx
-    uint64_t quorum_index(bool with_leaving) const;
+    uint64_t quorum_index(const cluster_config& config) const;
+    bool leaver_needs_us() const;
     uint64_t commit_candidate() const;
     void recompute_commit();
     void on_commit_answer(const inputs::commit_answer& in);
     uint64_t own_durable_index() const;
     void raise_commit(uint64_t index);
+    bool others_know(uint64_t index, const cluster_config& config) const;
     void activate_committed_configs();
 
     // proposal.cxx
@@ -249,6 +255,7 @@ private:
     void leave_catching_up_if_member();
     void append_config(const ptr<cluster_config>& next);
     ptr<cluster_config> newest_config() const;
+    std::vector<const cluster_config*> decisive_configs() const;
     void apply_config(const ptr<cluster_config>& next);
     void add_peer(const ptr<srv_config>& server);
     void remove_peer(int32_t id);
@@ -318,7 +325,8 @@ private:
     time_ms election_armed_at_ = 0;
     bool long_timer_once_ = false;
     bool out_of_log_range_ = false;
-    int32_t steps_to_leave_ = 0;  ///< Election timeouts until a removed server falls silent.
+    int32_t steps_to_leave_ = 0;  ///< Election timeouts that a leaver sits out.
+    bool was_removed_ = false;    ///< Falls silent for good after them.
     int32_t target_priority_ = 1;
     time_ms priority_at_floor_since_ = 0;
     time_ms last_vote_decay_ = 0;

@@ -107,6 +107,7 @@ void raft::on_append_request(const inputs::request& in) {
     leader_commit_index_ = req.get_commit_idx();
     const uint64_t through = req.get_last_log_idx() + req.log_entries().size();
     raise_commit(std::min(leader_commit_index_, through));
+    activate_committed_configs();
     answer_when_durable(in.number,
                         make_response(req, msg_type::append_entries_response, through + 1, true),
                         through);

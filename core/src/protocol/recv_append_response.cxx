@@ -45,6 +45,11 @@ void raft::on_append_response(peer_progress& p, const sent_request& was, const r
     maybe_transfer_automatically();
 }
 
+void raft::continue_from(peer_progress& p, uint64_t next) {
+    p.next = std::min(next, log_.last_index() + 1);  // Never believe in more than there is (B16).
+    p.rewind = 1;
+}
+
 void raft::on_append_accepted(peer_progress& p, const sent_request& was, const resp_msg& resp) {
     if (resp.get_next_idx() == 0) return;
     // Never believe in more than what was sent (B16).
@@ -52,11 +57,11 @@ void raft::on_append_accepted(peer_progress& p, const sent_request& was, const r
     p.match = std::max(p.match, std::min<uint64_t>(through, log_.last_index()));
     p.last_accepted = p.match;
     p.commit_seen = std::max(p.commit_seen, std::min(was.commit, through));
-    p.next = p.match + 1;
-    p.rewind = 1;
+    continue_from(p, p.match + 1);
     notify(notice::append_response, p.id, p.match);
     maybe_start_streaming(p, was);
     recompute_commit();
+    activate_committed_configs();  // Our own removal may have waited for this.
 }
 
 void raft::maybe_start_streaming(peer_progress& p, const sent_request& was) {
@@ -73,11 +78,11 @@ void raft::on_append_refused(peer_progress& p, const resp_msg& resp) {
     const uint8_t what = order_of(resp);
     if (what == receiving_snapshot) {
         p.snapshot_needed = true;
-        if (next > 0) p.next = std::min(next, log_.last_index() + 1);
+        if (next > 0) continue_from(p, next);
         return;
     }
     if (next > 0 && next < p.next) {
-        p.next = next;
+        continue_from(p, next);
         p.match = std::min(p.match, next - 1);  // It lost what it had acknowledged.
         return;
     }

@@ -106,7 +106,11 @@ void raft::on_leave_request(const inputs::request& in) {
     const req_msg& req = *in.msg;
     const bool accepts = !config_in_progress() && req.get_term() >= state_.term &&
                          config_->get_server(req.get_src()) && role_ != srv_role::leader;
-    if (accepts) steps_to_leave_ = 2;
+    if (accepts) {
+        // Quiet for two timeouts, to let the removal pass.
+        steps_to_leave_ = 2;
+        was_removed_ = false;
+    }
     answer_now(in.number, make_response(req, msg_type::leave_cluster_response,
                                         accepts ? log_.last_index() + 1 : 0, accepts));
 }

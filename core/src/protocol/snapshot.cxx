@@ -107,10 +107,10 @@ void raft::on_install_response(peer_progress& p, const resp_msg& resp) {
     drop_transfer(p);
     if (resp.get_accepted()) {
         p.snapshot_needed = false;
-        p.next = through + 1;
+        continue_from(p, through + 1);
         p.match = std::max(p.match, through);
     } else if (resp.get_next_idx() > 0) {
-        p.next = std::min(resp.get_next_idx(), log_.last_index() + 1);
+        continue_from(p, resp.get_next_idx());
     }
     if (is_joining(p))
         return finished ? bring_up_to_date() : arm(timer_kind::retry, -1, max_heartbeat_ms());

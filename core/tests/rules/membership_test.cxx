@@ -286,28 +286,6 @@ TEST(membership, dead_server_is_removed_by_force) {
     EXPECT_FALSE(config_in(s.out.write->entries[0])->get_server(3));
 }
 
-// Two removals in a row must not be lost to a follower that has not heard of the first: a removal
-// needs a majority of the old members as well.
-TEST(membership, removal_needs_a_majority_of_the_old_members) {
-    setup four;
-    four.config = config_of({1, 2, 3, 4});
-    server s(four);
-    s.lead();
-    remove(s, 4);
-    s.answer(s.one_to(4), s.core->term(), 2, true);
-    const uint64_t removal = s.out.write->first;
-    const outgoing to_two = s.one_to(2);
-    const outgoing to_three = s.one_to(3);
-    s.store();
-    s.durable();
-    s.accept(to_two);
-    s.answer_question();
-    EXPECT_LT(s.core->commit_index(), removal) << "2 of the remaining 3, but only 2 of the old 4";
-    s.accept(to_three);
-    s.answer_question();
-    EXPECT_EQ(s.core->commit_index(), removal);
-}
-
 // B34: never a cluster without voters.
 TEST(membership, last_voter_stays) {
     setup one_voter;
@@ -484,12 +462,22 @@ TEST(membership, removed_server_falls_silent) {
     EXPECT_EQ(s.core->role(), srv_role::follower);
 }
 
-// A server that fell silent is no majority of its own.
-TEST(membership, silenced_member_does_not_elect_itself) {
+// § 26.3: one that agreed to leave and is a member still takes part again after two timeouts.
+TEST(membership, member_that_was_not_removed_does_not_fall_silent) {
     server s(setup().in_term(1));
     s.receive(append(1, 2, 0, 0, 0));
     s.receive(cs_new<req_msg>(1, msg_type::leave_cluster_request, 2, 1, 0, 0, 0));
     ASSERT_TRUE(s.reply().get_accepted());
+    for (int i = 0; i < 4; ++i) s.election_timeout();
+    EXPECT_TRUE(s.core->state().election_timer_allowed);
+    EXPECT_EQ(s.core->role(), srv_role::candidate);
+}
+
+// However silent, nobody is a majority of its own.
+TEST(membership, silenced_member_does_not_elect_itself) {
+    server s(setup().in_term(1));
+    s.election_timeout();
+    for (const outgoing& o : s.sent(msg_type::pre_vote_request)) s.answer(o, 1, all_ones, false);
     s.election_timeout();
     s.election_timeout();
     ASSERT_FALSE(s.core->state().election_timer_allowed);

@@ -233,6 +233,35 @@ TEST(replication, refusals_back_off_to_the_start) {
     EXPECT_LT(rounds, 10) << "faster than one by one";
 }
 
+// However many refusals, the leader never stops searching for the follower's position.
+TEST(replication, backing_off_never_gets_stuck) {
+    setup compacted;
+    compacted.with_log(std::vector<uint64_t>(20, 1));
+    compacted.log_start = 10;
+    compacted.commit = 9;
+    compacted.last_snapshot = snapshot_at(9, 1);
+    server s(compacted);
+    s.become_leader();
+    outgoing probe = s.one_to(2);
+    for (int rounds = 0; rounds < 300; ++rounds) {
+        s.answer(probe, s.core->term(), 1000, false);
+        if (!s.out.reads.empty()) {
+            s.step(inputs::object_read{s.out.reads[0].transfer, 0, bytes("d"), true});
+            s.answer(s.one_to(2), s.core->term(), 1000, false);
+        }
+        const uint64_t before = probe.msg->get_last_log_idx();
+        if (s.sent(2).empty()) s.heartbeat(2);
+        if (!s.out.reads.empty()) {
+            s.step(inputs::object_read{s.out.reads[0].transfer, 0, bytes("d"), true});
+            s.answer(s.one_to(2), s.core->term(), 1000, false);
+        }
+        if (s.sent(2).empty()) s.heartbeat(2);
+        ASSERT_FALSE(s.sent(2).empty());
+        probe = s.sent(2).front();
+        ASSERT_NE(probe.msg->get_last_log_idx(), before) << "round " << rounds;
+    }
+}
+
 // § 13.3, 40.20: a declining program's follower is not rewound.
 TEST(replication, declined_append_does_not_rewind) {
     server s(setup().with_log({1, 1, 1}));
