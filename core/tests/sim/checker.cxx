@@ -222,7 +222,8 @@ void checker::check_quorum(sim_server& s, const before& was, uint64_t first, uin
     // Configurations that were in force, or came into force, during the step.
     std::vector<ptr<cluster_config>> configs{was.config};
     ptr<cluster_config> pending;
-    for (uint64_t i = first; i < s.disk().logical_next(); ++i) {
+    const uint64_t active = std::min(was.config->get_log_idx() + 1, first);
+    for (uint64_t i = active; i < s.disk().logical_next(); ++i) {
         const disk::stored_entry* entry = s.disk().logical_at(i);
         if (!entry || entry->entry->get_val_type() != log_val_type::conf) continue;
         pending = config_of(*entry->entry);
@@ -349,9 +350,11 @@ void checker::acknowledged(uint64_t index, uint64_t hash) {
     }
 }
 
-void checker::config_saved(sim_server& s, const cluster_config& config, bool joining) {
+void checker::saving_config(sim_server& s, const before& was, const cluster_config& config) {
     // 17: saved configurations are committed ones, and move forward.
-    if (joining || s.outsider()) return;
+    if (s.disk().state.catching_up || s.outsider()) return;
+    // A leader that loses power right after this knows the commit from the saved configuration.
+    if (s.node().role() == srv_role::leader) check_commit(s, was);
     const uint64_t index = config.get_log_idx();
     if (index <= s.disk().config->get_log_idx()) {
         fail("server ", s.id(), " saves configuration ", index, " after ",

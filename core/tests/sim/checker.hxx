@@ -45,7 +45,7 @@ public:
     void replying(sim_server& s, nuraft::msg_type request, const nuraft::resp_msg& resp);
     void applied(sim_server& s, const machine_state& state);
     void acknowledged(uint64_t index, uint64_t hash);
-    void config_saved(sim_server& s, const nuraft::cluster_config& config, bool joining);
+    void saving_config(sim_server& s, const before& was, const nuraft::cluster_config& config);
 
     /// Number of entries that were ever committed.
     uint64_t committed() const { return committed_.size(); }

@@ -206,17 +206,31 @@ void cluster::await_agreement(time_us deadline) {
     std::string why;
     while (!agreed(&why)) {
         if (events_.now() >= deadline) fail("no agreement after the faults: ", why);
+        mend_priorities();
         run_until(events_.now() + 50 * ms);
     }
 }
 
+void cluster::mend_priorities() {
+    // A leader of priority 0 resigns at once, and perhaps nobody else can lead.
+    sim_server* l = leader();
+    if (!l) return;
+    const ptr<srv_config> self = l->node().config()->get_server(l->id());
+    if (!self || self->get_priority() > 0) return;
+    protocol::inputs::set_priority in;
+    in.number = l->next_number();
+    in.server = l->id();
+    in.priority = 1;
+    l->input(in);
+}
+
 void cluster::commit_one_more(time_us deadline) {
     // It must be of use again: a new entry commits everywhere, soon.
-    const std::shared_ptr<operation> op = make_operation({"last"});
-    while (!op->acknowledged) {
+    std::shared_ptr<operation> op;
+    while (!op || !op->acknowledged) {
         if (events_.now() >= deadline) fail("a proposal does not commit after the faults");
-        op->attempts = 0;
-        if (sim_server* s = leader()) s->propose(op);
+        mend_priorities();
+        if (sim_server* s = leader()) op = propose(*s, "last");
         run_until(events_.now() + 3000 * ms);
     }
     await_agreement(deadline);

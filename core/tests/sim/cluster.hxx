@@ -77,6 +77,7 @@ private:
     void stop_faults();
     bool agreed(std::string* why) const;
     void await_agreement(time_us deadline);
+    void mend_priorities();
     void commit_one_more(time_us deadline);
     std::shared_ptr<operation> make_operation(const std::vector<std::string>& payloads);
 

@@ -112,6 +112,58 @@ TEST_F(directed, shrinking_to_one_server_loses_nothing) {
     });
 }
 
+// Two servers that were removed one after the other hold an old majority between them. The second
+// does not know that it was removed, the first not even that its removal was committed.
+TEST_F(directed, removed_servers_do_not_elect_each_other) {
+    for_seeds(options::quiet(1, 3), [](cluster& world) {
+        sim_server& a = settled_leader(world);
+        sim_server& b = world.server(others(world, a.id())[0]);
+        sim_server& c = world.server(others(world, a.id())[1]);
+        remove(a, c.id());
+        world.run_until([&] { return c.node().config_in_progress() && c.quiet(); },
+                        "the first to go stores its removal");
+        c.crash();
+        world.run_until([&] { return has_removed(a, c.id()) && has_removed(b, c.id()); },
+                        "its removal commits");
+        // The leader knows that the second uses the configuration of two.
+        pass(world, 300 * ms);
+        cut(world, a.id(), b.id());
+        cut(world, a.id(), c.id());
+        remove(a, b.id());
+        world.run_until([&] { return has_removed(a, b.id()); }, "the second is removed by force");
+        const auto op = world.propose(a, "alone");
+        world.run_until([&] { return op->acknowledged; }, "the one that is left commits");
+        b.crash();
+        b.boot();
+        c.boot();
+        pass(world, 3000 * ms);
+    });
+}
+
+// One side has an addition in its log and still decides by the old three; the other knows it
+// committed and has begun a removal. Their majorities must meet all the same.
+TEST_F(directed, removal_after_an_addition_meets_the_old_majority) {
+    options o = options::quiet(1, 3);
+    for_seeds(o, [](cluster& world) {
+        sim_server& a = settled_leader(world);
+        sim_server& b = world.server(others(world, a.id())[0]);
+        sim_server& c = world.server(others(world, a.id())[1]);
+        sim_server& d = world.add_outsider();
+        protocol::inputs::add_server add;
+        add.number = a.next_number();
+        add.server = cs_new<srv_config>(d.id(), cluster::endpoint(d.id()));
+        a.input(add);
+        world.run_until([&] { return a.node().config()->get_servers().size() == 4; },
+                        "the addition commits");
+        cut(world, a.id(), b.id());
+        cut(world, a.id(), c.id());
+        cut(world, d.id(), b.id());
+        cut(world, d.id(), c.id());
+        remove(a, b.id());
+        pass(world, 4000 * ms);
+    });
+}
+
 // A deposed leader with a long tail of its own is overtaken by a snapshot: nothing of the tail may
 // survive beside it.
 TEST_F(directed, snapshot_replaces_a_conflicting_log) {

@@ -132,7 +132,7 @@ options options::draw(uint64_t seed, const std::string& without) {
     draw_speeds(d, o);
     draw_faults(d, o);
     o.chaos = d.between(4000, 12000) * ms;
-    o.patience = 90000 * ms;
+    o.patience = 300000 * ms;
     leave_out(o, without);
     return o;
 }

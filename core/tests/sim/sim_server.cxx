@@ -166,7 +166,7 @@ void sim_server::input(const protocol::input& in) {
     world_.mix_digest(world_.events().now());
     world_.mix_digest(in.index() + (node_->commit_index() << 8) + (node_->term() << 40));
     world_.check().stepped(*this, was, in, out);
-    execute(out);
+    execute(was, out);
     if (life_ != life) return;
     world_.check().executed(*this, was);
     if (out.question) answer_question(*out.question);
@@ -203,6 +203,10 @@ void sim_server::propose(const std::shared_ptr<operation>& op) {
     if (world_.chance().chance(world_.rate(world_.opts().expected_terms)))
         in.expected_term = node_->term() + world_.chance().below(2);
     ++op->attempts;
+    if (world_.tracing()) {
+        world_.trace("client asks s" + std::to_string(id_) + " for operation " +
+                     std::to_string(op->number) + ", attempt " + std::to_string(op->attempts));
+    }
     proposals_[in.number] = op;
     input(in);
 }
@@ -216,7 +220,7 @@ void sim_server::change_params(const raft_params& params) {
     input(in);
 }
 
-void sim_server::execute(protocol::effects& out) {
+void sim_server::execute(const checker::before& was, protocol::effects& out) {
     // The order of the fields is the order of work; power may fail between any two of them.
     const uint64_t life = life_;
     int32_t left = crash_countdown_;
@@ -229,7 +233,7 @@ void sim_server::execute(protocol::effects& out) {
     if (out.save) save(out);
     if (!go_on()) return;
     if (out.save_config) {
-        world_.check().config_saved(*this, *out.save_config, disk_.state.catching_up);
+        world_.check().saving_config(*this, was, *out.save_config);
         disk_.config = copy_config(*out.save_config);
     }
     if (!go_on()) return;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checker.hxx"
 #include "disk.hxx"
 #include "event_queue.hxx"
 #include "network.hxx"
@@ -88,7 +89,7 @@ private:
     nuraft::protocol::time_ms local_time() const;
     time_us from_local(int32_t delay_ms) const;
 
-    void execute(nuraft::protocol::effects& out);
+    void execute(const checker::before& was, nuraft::protocol::effects& out);
     void save(nuraft::protocol::effects& out);
     void deliver_answers(const nuraft::protocol::effects& out);
     void heed_notices(const nuraft::protocol::effects& out);
