@@ -1,12 +1,11 @@
 //! One node put together: the replicated log, the service over it, and the HTTP API in front.
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -58,8 +57,8 @@ pub async fn bind(config: &Config) -> Result<TcpListener, ServeError> {
     })
 }
 
-/// Runs one node until `shutdown` resolves, then stops it in good order: no new connections, the
-/// leadership handed over, requests under way answered, the log closed.
+/// Runs one node until `shutdown` resolves, then stops it in good order: the leadership handed
+/// over, no new connections, requests under way answered, the log closed.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -85,24 +84,25 @@ async fn run_node(
     info!(%http_addr, raft_addr = config.raft_addr, data_dir = %config.data_dir.display(), "started");
 
     let service = FarmService::new(node.clone(), config.request_timeout);
-    let listener = http::listener::Listener(listener.tap_io(send_at_once));
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, http::router(service)).with_graceful_shutdown(async {
+    let bounds = http::server::Bounds::of_this_process();
+    let server = http::server::serve(listener, http::router(service), bounds, async {
         // An error means that the sender is gone, and with it the node: stop as well.
         let _ = accepting_stopped.await;
     });
-    let mut server = tokio::spawn(server.into_future().in_current_span());
+    let mut server = tokio::spawn(server.in_current_span());
 
     let result = tokio::select! {
         () = shutdown => {
             info!("stopping");
+            // First, and while requests are still taken: they wait for the new leader.
+            hand_over(&node).await;
             // The server has ended already if nobody listens.
             let _ = stop_accepting.send(());
-            hand_over(&node).await;
             drain(&mut server).await
         }
         reason = node.failure() => Err(ServeError::Failed(reason)),
-        ended = &mut server => ended.map_err(io::Error::other)?.map_err(ServeError::Http),
+        ended = &mut server => ended.map_err(|error| ServeError::Http(io::Error::other(error))),
     };
     server.abort();
     blocking(move || node.shutdown()).await?;
@@ -111,9 +111,9 @@ async fn run_node(
 }
 
 /// Waits until all requests under way are answered, or for as long as that may take.
-async fn drain(server: &mut JoinHandle<io::Result<()>>) -> Result<(), ServeError> {
+async fn drain(server: &mut JoinHandle<()>) -> Result<(), ServeError> {
     match timeout(DRAIN_TIMEOUT, server).await {
-        Ok(ended) => Ok(ended.map_err(io::Error::other)??),
+        Ok(ended) => Ok(ended.map_err(io::Error::other)?),
         Err(_) => {
             warn!(waited = ?DRAIN_TIMEOUT, "some requests did not finish and are dropped");
             Ok(())
@@ -128,13 +128,6 @@ async fn blocking<T: Send + 'static>(
     let span = Span::current();
     let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     done.map_err(|error| ServeError::Http(io::Error::other(error)))
-}
-
-/// Answers are written whole: to wait for more would only delay them.
-fn send_at_once(connection: &mut TcpStream) {
-    if let Err(error) = connection.set_nodelay(true) {
-        warn!(%error, "answers on one connection may be delayed");
-    }
 }
 
 fn node_config(config: &Config) -> NodeConfig {

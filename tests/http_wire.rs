@@ -2,12 +2,12 @@
 
 mod http_support;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use http_support::{Api, DEADLINE};
-use raft3d::http::listener::Listener;
+use raft3d::http::server::{self, Bounds};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -27,13 +27,16 @@ impl Drop for Server {
 
 impl Server {
     async fn start() -> Server {
+        Server::within(Bounds::default()).await
+    }
+
+    async fn within(bounds: Bounds) -> Server {
         let api = Api::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let router = api.router.clone();
-        let task = tokio::spawn(async move {
-            axum::serve(Listener(listener), router).await.unwrap();
-        });
+        let never = std::future::pending();
+        let task = tokio::spawn(server::serve(listener, router, bounds, never));
         Server { api, addr, task }
     }
 
@@ -210,4 +213,147 @@ async fn what_is_no_http_costs_nothing() {
         .exchange(vec![post("/api/v1/printers", &printer())])
         .await;
     assert_eq!(answers[0].status, 201);
+}
+
+/// Whether the server has closed `stream`: what it sent until then, if so.
+fn read_to_close(mut stream: TcpStream) -> String {
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("the server keeps the connection: {error}"),
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_ends_its_head_or_sends_nothing_is_cut_off() {
+    let server = Server::within(Bounds {
+        head_timeout: Duration::from_millis(100),
+        ..Bounds::default()
+    })
+    .await;
+    let addr = server.addr;
+    let slow = tokio::task::spawn_blocking(move || {
+        let mut half = TcpStream::connect(addr).unwrap();
+        half.write_all(b"GET / HTTP/1.1\r\nHost").unwrap();
+        let silent = TcpStream::connect(addr).unwrap();
+        let mut idle = TcpStream::connect(addr).unwrap();
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(WireAnswer::read(&mut idle).status, 200);
+        for stream in [half, silent, idle] {
+            let rest = read_to_close(stream);
+            assert!(
+                rest.is_empty() || rest.starts_with("HTTP/1.1 408"),
+                "{rest}"
+            );
+        }
+    });
+    slow.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_no_answer_is_cut_off() {
+    let server = Server::within(Bounds {
+        stall_timeout: Duration::from_millis(100),
+        ..Bounds::default()
+    })
+    .await;
+    let (addr, company) = (server.addr, "c".repeat(900_000));
+    let stalled = tokio::task::spawn_blocking(move || {
+        let body = json!({"company": company, "model": "b"}).to_string();
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        let request = post("/api/v1/printers", &body);
+        // It is never read from, so that the answers fill all buffers on the way and then wait.
+        // Until it is closed, writing would block for ever.
+        let refused = (0..1_000).find_map(|_| stream.write_all(&request).err());
+        let refused = refused.expect("the connection ends");
+        let ended = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+        assert!(ended.contains(&refused.kind()), "{refused}");
+    });
+    stalled.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_above_the_limit_are_turned_away_and_others_are_served() {
+    let server = Server::within(Bounds {
+        connections_max: 2,
+        ..Bounds::default()
+    })
+    .await;
+    let addr = server.addr;
+    let crowd = tokio::task::spawn_blocking(move || {
+        let health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut served = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            stream.write_all(health).unwrap();
+            assert_eq!(WireAnswer::read(&mut stream).status, 200);
+            served.push(stream);
+        }
+        let answer = read_to_close(TcpStream::connect(addr).unwrap()).to_lowercase();
+        assert!(answer.starts_with("http/1.1 503"), "{answer}");
+        assert!(answer.contains("retry-after: "), "{answer}");
+
+        for stream in &mut served {
+            stream.write_all(health).unwrap();
+            assert_eq!(WireAnswer::read(stream).status, 200);
+        }
+        served.pop();
+        // The server learns of it in its own time.
+        let free = (0..1_000_000).any(|_| {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            let mut status = [0; 12];
+            stream.write_all(health).is_ok()
+                && stream.read_exact(&mut status).is_ok()
+                && status == *b"HTTP/1.1 200"
+        });
+        assert!(free, "the place of a connection that ended is free again");
+    });
+    crowd.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_answers_what_is_under_way_and_closes_what_is_idle() {
+    let api = Api::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async { stopped.await.unwrap() };
+    let served = server::serve(listener, api.router.clone(), Bounds::default(), shutdown);
+    let served = tokio::spawn(served);
+
+    let (under_way, begun) = std::sync::mpsc::channel();
+    let client = tokio::task::spawn_blocking(move || {
+        let mut idle = TcpStream::connect(addr).unwrap();
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(WireAnswer::read(&mut idle).status, 200);
+        let mut busy = TcpStream::connect(addr).unwrap();
+        let body = printer();
+        let length = body.len();
+        let head = format!(
+            "POST /api/v1/printers HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\
+             Expect: 100-continue\r\n\r\n"
+        );
+        busy.write_all(head.as_bytes()).unwrap();
+        // The handler asks for the body: from now on the request is under way.
+        assert_eq!(WireAnswer::read(&mut busy).status, 100);
+        under_way.send(()).unwrap();
+        assert_eq!(read_to_close(idle), "");
+        busy.write_all(body.as_bytes()).unwrap();
+        WireAnswer::read(&mut busy).status
+    });
+    tokio::task::spawn_blocking(move || begun.recv().unwrap())
+        .await
+        .unwrap();
+    stop.send(()).unwrap();
+    let status = client.await.unwrap();
+    assert_eq!(status, 201);
+    served.await.unwrap();
+    assert!(TcpStream::connect(addr).is_err());
 }

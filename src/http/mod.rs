@@ -5,7 +5,7 @@
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
-//! * [`listener`]: takes connections for the API.
+//! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
 
 pub mod body;
 pub mod cluster;
@@ -15,21 +15,23 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod list;
-pub mod listener;
 pub mod print_jobs;
 pub mod printers;
 pub mod problem;
 pub mod query;
+pub mod quotes;
 pub mod read;
+pub mod server;
 pub mod view;
 pub mod write;
 
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use serde_json::json;
 
+use self::body::BodyMemory;
 use self::headers::RequestIds;
 use self::problem::{Problem, ProblemType};
 use crate::consensus::Consensus;
@@ -70,6 +72,7 @@ pub fn router<C: Consensus>(service: FarmService<C>) -> Router {
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(stamp)
+        .layer(Extension(BodyMemory::default()))
         .with_state(service)
 }
 

@@ -61,7 +61,7 @@ pub async fn set_status<C: Consensus>(
     request: Request,
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &["status"]).await?;
-    let to = requested_status(received.params.get("status"), &received.body)?;
+    let to = requested_status(received.params.get("status"), received.body())?;
     let key = read::key_of(Kind::PrintJob, id)?;
     // What cannot be an id is the id of no job.
     let id = Id::from_key(&key).map_err(|_| Problem::not_found(Kind::PrintJob, &key))?;

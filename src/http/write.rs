@@ -1,13 +1,12 @@
 //! The way of every write: received, submitted, answered.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::body;
+use super::body::{self, BodyMemory, Whole};
 use super::fields::Fields;
 use super::headers;
 use super::idempotency;
@@ -24,8 +23,7 @@ use crate::service::FarmService;
 pub struct Received {
     /// The query.
     pub params: Params,
-    /// The body.
-    pub body: Bytes,
+    body: Whole,
     key: Option<String>,
 }
 
@@ -33,18 +31,24 @@ impl Received {
     /// Receives the whole of `request`, whose query may have the parameters `known`.
     pub async fn receive(request: Request, known: &[&str]) -> Result<Received, Problem> {
         let (parts, body) = request.into_parts();
+        let memory = parts.extensions.get::<BodyMemory>().cloned();
         Ok(Received {
             params: Params::parse(&parts.uri, known)?,
             key: idempotency::key(&parts.headers)?,
-            body: body::receive(body).await?,
+            body: body::receive(body, &memory.unwrap_or_default()).await?,
         })
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body.bytes
     }
 
     /// What recognises repetitions of this request to `route` for the object `id`, if the client
     /// gave a key. `canonical_body` is the same for all bodies that ask for the same.
-    pub fn idempotency(self, route: &str, id: &str, canonical_body: &[u8]) -> Option<Idempotency> {
-        self.key
-            .map(|key| idempotency::with_fingerprint(key, route, id, canonical_body))
+    pub fn idempotency(&self, route: &str, id: &str, canonical_body: &[u8]) -> Option<Idempotency> {
+        let key = self.key.clone();
+        key.map(|key| idempotency::with_fingerprint(key, route, id, canonical_body))
     }
 }
 
@@ -56,7 +60,7 @@ pub async fn create<C: Consensus>(
     read_op: fn(Fields) -> Result<Op, Problem>,
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &[]).await?;
-    let fields = Fields::parse(&received.body)?;
+    let fields = Fields::parse(received.body())?;
     let idempotency = received.idempotency(route, "", &fields.canonical());
     submit(service, read_op(fields)?, idempotency, StatusCode::CREATED).await
 }

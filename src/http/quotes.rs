@@ -1,8 +1,8 @@
-//! Accepts connections for the API, and takes `?status="running"` as people type it.
+//! Takes `?status="running"` as people type it.
 //!
 //! The assignment writes that query with bare quotes, and curl sends them so; but RFC 3986 allows
 //! none in a query, and hyper answers such a request line with an empty 400 before any route sees
-//! it. [`Listener`] therefore percent-encodes the quotes of a request line on its way in, and
+//! it. [`Connection`] therefore percent-encodes the quotes of a request line on its way in, and
 //! touches nothing else.
 
 use std::io;
@@ -16,24 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const REQUEST_LINE_MAX: usize = 8 * 1024;
 /// How a request that may carry a quoted query starts.
 const STARTS: [&[u8]; 3] = [b"GET /", b"HEAD /", b"POST /"];
-
-/// A listener whose connections tolerate quotes in the query; give it to [`axum::serve()`].
-#[derive(Debug)]
-pub struct Listener<L>(pub L);
-
-impl<L: axum::serve::Listener> axum::serve::Listener for Listener<L> {
-    type Io = Connection<L::Io>;
-    type Addr = L::Addr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, addr) = self.0.accept().await;
-        (Connection::new(stream), addr)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
-    }
-}
 
 /// One connection: a stream whose request lines have no bare quotes.
 #[derive(Debug)]
@@ -50,7 +32,8 @@ pub struct Connection<S> {
 }
 
 impl<S> Connection<S> {
-    fn new(stream: S) -> Connection<S> {
+    /// Nothing has been read from `stream` yet.
+    pub fn new(stream: S) -> Connection<S> {
         Connection {
             stream,
             at_request_line: true,

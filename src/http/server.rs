@@ -1,0 +1,159 @@
+//! Takes connections for the API, within bounds on their number and on a client's patience.
+//!
+//! What clients can make a node hold is bounded: [`Bounds::connections_max`] connections of some
+//! tens of KiB each, and the bodies under way (see [`super::body`]). A client that sends nothing
+//! or takes nothing loses its connection, whether it is slow, gone or hostile.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+use tracing::{Instrument, debug, warn};
+
+use super::quotes::Connection;
+
+/// Pause after the system could not give us a connection, most likely for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Open files that are not connections of the API: the log, its threads, other nodes.
+const OTHER_FILES_MAX: u64 = 1_024;
+/// What a connection above the limit is answered.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// What a server puts up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most connections at a time; one more is answered 503 and closed.
+    pub connections_max: usize,
+    /// How long a client may take to send the head of a request, and may keep a connection
+    /// without sending one.
+    pub head_timeout: Duration,
+    /// How long a client may take none of the bytes of an answer.
+    pub stall_timeout: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            connections_max: 16_384,
+            head_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Bounds {
+    /// The usual bounds, with no more connections than the system lets this process open. Asks
+    /// the system for as many open files as that takes.
+    pub fn of_this_process() -> Bounds {
+        let usual = Bounds::default();
+        let wanted = usual.connections_max as u64 + OTHER_FILES_MAX;
+        match rlimit::increase_nofile_limit(wanted) {
+            Ok(files) => Bounds {
+                connections_max: usual.connections_max.min(
+                    usize::try_from(files.saturating_sub(OTHER_FILES_MAX).max(files / 2))
+                        .unwrap_or(usize::MAX),
+                ),
+                ..usual
+            },
+            Err(error) => {
+                warn!(%error, "the limit of open files is unknown");
+                usual
+            }
+        }
+    }
+}
+
+/// Serves `router` on `listener` until `shutdown` resolves, then takes no new connections, closes
+/// the idle ones, and returns once every request under way is answered.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let connections = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(bounds.connections_max));
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            stream = accept(&listener) => stream,
+            () = &mut shutdown => break,
+        };
+        match Arc::clone(&slots).try_acquire_owned() {
+            Ok(slot) => {
+                let connection =
+                    serve_one(stream, router.clone(), bounds, connections.watcher(), slot);
+                tokio::spawn(connection.in_current_span());
+            }
+            Err(_) => turn_away(&stream, bounds.connections_max),
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // The client was gone before it was let in.
+            Err(error) if is_clients(&error) => {}
+            Err(error) => {
+                warn!(%error, "no connections can be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_clients(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    router: Router,
+    bounds: Bounds,
+    watcher: Watcher,
+    _slot: OwnedSemaphorePermit,
+) {
+    // Answers are written whole: to wait for more would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "answers on one connection may be delayed");
+    }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(bounds.stall_timeout));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_timeout)
+        .serve_connection(
+            TokioIo::new(Connection::new(Box::pin(stream))),
+            TowerToHyperService::new(router),
+        );
+    if let Err(error) = watcher.watch(connection).await {
+        // Clients that vanish, stall or speak something else: no fault of this node's.
+        debug!(%error, "a connection broke off");
+    }
+}
+
+/// Best effort: the client sees either the answer or a closed connection.
+fn turn_away(stream: &TcpStream, connections_max: usize) {
+    warn!(connections_max, "a connection is turned away");
+    if let Err(error) = stream.try_write(TURNED_AWAY) {
+        debug!(%error, "it was not told why");
+    }
+}
