@@ -49,39 +49,47 @@ uint64_t raft::commit_candidate() const {
     return candidate;
 }
 
+bool raft::may_commit(uint64_t index) const {
+    // "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
+    // log[N].term == currentTerm: set commitIndex = N" (Raft figure 2).
+    return role_ == srv_role::leader && index > commit_index_ && term_of(index) == state_.term;
+}
+
+commit_question raft::expected_commit() const {
+    commit_question q;
+    const uint64_t candidate = commit_candidate();
+    q.current = commit_index_;
+    q.expected = may_commit(candidate) ? candidate : commit_index_;
+    q.indexes[id()] = own_durable_index();
+    for (const auto& [peer_id, p] : peers_) q.indexes[peer_id] = p.match;
+    return q;
+}
+
 void raft::recompute_commit() {
     if (role_ != srv_role::leader) return;  // B41
     const uint64_t candidate = commit_candidate();
-    // "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
-    // log[N].term == currentTerm: set commitIndex = N" (Raft figure 2).
-    if (candidate <= commit_index_ || term_of(candidate) != state_.term) return;
+    if (!may_commit(candidate)) return;
     if (peers_.empty() || commit_quorum() == 1) return raise_commit(candidate);
-
-    commit_question q;
-    q.current = commit_index_;
-    q.expected = candidate;
-    q.indexes[id()] = own_durable_index();
-    for (const auto& [peer_id, p] : peers_) q.indexes[peer_id] = p.match;
     asked_commit_ = candidate;
-    out_->question = std::move(q);
+    out_->question = expected_commit();
 }
 
 void raft::on_commit_answer(const inputs::commit_answer& in) {
-    if (role_ != srv_role::leader) return;
     // The program may hold a commit back, not run ahead of the quorum (B20), and what it picks
     // must obey the current-term rule too.
     const uint64_t index = std::min({in.index, asked_commit_, log_.last_index()});
-    if (index > commit_index_ && term_of(index) == state_.term) raise_commit(index);
+    if (may_commit(index)) raise_commit(index);
 }
 
 void raft::raise_commit(uint64_t index) {
     if (index <= commit_index_) return;
-    commit_index_ = index;
+    commit_index_ = lag_target_ = index;
     const ptr<cluster_config> before = config_;
     activate_committed_configs();
     out_->commit = commit_index_;
     if (role_ != srv_role::leader) return;
     for (auto& [peer_id, p] : peers_) {
+        if (knows_commit_by_applying(p)) continue;
         if (!try_send(p)) p.commit_pending = true;
     }
     // A smaller cluster may need no further answer for what is already in the log.

@@ -140,8 +140,12 @@ void raft::on_peer_error(peer_progress& p, const sent_request& was) {
     end_streaming(p);
     check_transfer_timeout(p);
     if (is_joining(p)) return on_joining_error(was);
-    p.heartbeat_ms = std::min(p.heartbeat_ms + params.rpc_failure_backoff_,
-                              std::max(max_heartbeat_ms(), params.heart_beat_interval_));
+    // A member drops what comes after too long a gap (behaviour 19.4): a leader that slows down
+    // would never reach it again.
+    const int32_t slowest = params.use_full_consensus_among_healthy_members_
+                                ? params.heart_beat_interval_
+                                : std::max(max_heartbeat_ms(), params.heart_beat_interval_);
+    p.heartbeat_ms = std::min(p.heartbeat_ms + params.rpc_failure_backoff_, slowest);
     if (++p.errors == settings_.limits.warning) report_lost(p);
     if (p.leave_requested) force_leave(p);
 }

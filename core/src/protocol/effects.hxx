@@ -86,6 +86,12 @@ struct commit_question {
     std::unordered_map<int, uint64_t> indexes;
 };
 
+/// Which term should a candidate for leadership after term `current` take (behaviour 2.3)? The
+/// caller answers with `term_answer` before any other input.
+struct term_question {
+    uint64_t current = 0;
+};
+
 /// Read one object of a snapshot for a peer. The user's context belongs to `transfer`.
 struct read_object {
     uint64_t transfer = 0;
@@ -116,6 +122,7 @@ struct install_pack {
 struct notice {
     enum kind {
         became_leader,
+        leader_catching_up,  ///< Elected; `became_leader` follows once the state machine is there.
         became_follower,
         append_response,  ///< peer, index = match.
         heartbeat,        ///< peer, index = last log index.
@@ -131,6 +138,7 @@ struct notice {
         transfer_wanted,     ///< Automatic hand-over to peer: ask allow_leadership_transfer too.
         bad_message,         ///< peer sent what no honest server sends; text says what.
         snapshot_wanted,     ///< A peer needs a snapshot newer than ours: create one.
+        quorum_adjustment_wanted,  ///< The other of two voters is away: ask, then `adjust_quorum`.
         isolated,            ///< N22: this server cannot hear a leader that a quorum hears.
         halt,                ///< A rule of the protocol was broken; code says which.
     };
@@ -169,6 +177,7 @@ struct effects {
     std::vector<uint64_t> freed_transfers;
     std::optional<uint64_t> commit;  ///< Everything up to here may be applied.
     std::optional<commit_question> question;
+    std::optional<term_question> candidacy;
     bool replicate_wanted = false;  ///< Feed `replicate` once no more proposals are waiting.
 };
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "buffer_serializer.hxx"
 #include "error_code.hxx"
@@ -19,6 +20,7 @@ constexpr int32_t zero_priority_patience = 20;
 
 void raft::on_start(const inputs::start& in) {
     priority_at_floor_since_ = now_;
+    grace_ = {state_.term, now_};
     if (commit_index_ > initial_commit_index_) out_->commit = commit_index_;
     last_vote_decay_ = now_ - settings_.params.election_timeout_upper_bound_;
     if (in.skip_election_timer) {
@@ -156,6 +158,7 @@ void raft::start_pre_vote() {
         if (!counts(p)) continue;
         if (first_round || p.broken || now_ - p.last_activity > too_silent) reconnect(p);
     }
+    consider_standing_alone();
     leader_is_live_ = false;
     leader_ = -1;
     role_ = srv_role::candidate;
@@ -216,8 +219,16 @@ void raft::on_pre_vote_response(peer_progress& p, const resp_msg& resp) {
 }
 
 void raft::start_vote(bool forced) {
+    if (!forced && leaves_election_to_others()) return;
     if (!may_campaign(forced)) return;
-    ++state_.term;
+    vote_.forced = forced;
+    vote_.awaits_term = true;
+    out_->candidacy = term_question{state_.term};
+}
+
+void raft::on_term_answer(const inputs::term_answer& in) {
+    if (!std::exchange(vote_.awaits_term, false) || in.term <= state_.term) return;
+    state_.term = in.term;
     state_.voted_for = id();
     save_state();
     role_ = srv_role::candidate;
@@ -232,7 +243,7 @@ void raft::start_vote(bool forced) {
         if (!counts(p) || p.busy || !ready_to_send(p)) continue;
         auto req = cs_new<req_msg>(state_.term, msg_type::request_vote_request, id(), peer_id,
                                    last_log_term(), log_.last_index(), commit_index_);
-        if (forced) {
+        if (vote_.forced) {
             ptr<buffer> marker = buffer::alloc(1);
             buffer_serializer(marker).put_u8(0);
             req->log_entries().push_back(cs_new<log_entry>(0, marker, log_val_type::custom));
@@ -262,14 +273,18 @@ void raft::become_leader() {
     leader_since_ = last_transfer_check_ = now_;
     initialized_ = true;
     out_of_log_range_ = false;
-    pre_vote_.quorum_rejections = 0;
+    pre_vote_.quorum_rejections = pre_vote_.unanswered = 0;
     pre_vote_.hopeless = 0;
+    self_marked_down_ = excluded_by_leader_ = false;
     handover_.reset();
     for (auto& [peer_id, p] : peers_) {
         drop_transfer(p);
         p.next = log_.last_index() + 1;
         p.match = 0;  // Of another leadership; its log may have been rewritten since (B11).
         p.last_accepted = 0;
+        p.applied = 0;
+        p.ask_again_ms = 0;
+        p.marked_down = false;
         p.rewind = 1;
         end_streaming(p);
         p.commit_pending = false;
@@ -281,7 +296,7 @@ void raft::become_leader() {
     // A leader's first entry is of its own term: with it all earlier ones commit (Raft 8, 5.4.2).
     index_at_becoming_leader_ = log_.last_index() + 1;
     append_config(copy_of(*newest_config()));
-    notify(notice::became_leader);
+    announce_leadership();
     recompute_commit();
     replicate_to_all();
     if (my_priority_ == 0 && voters() > 1) notify(notice::resign_wanted, best_successor(now_));

@@ -18,7 +18,7 @@ constexpr int64_t redial_delay_ms = 3000;
 int32_t raft::silent_voters(int64_t longer_than_ms) const {
     int32_t silent = 0;
     for (const auto& [peer_id, p] : peers_) {
-        silent += counts(p) && now_ - std::max(p.last_response, leader_since_) > longer_than_ms;
+        silent += counts(p) && silence_of(p, now_) > longer_than_ms;
     }
     return silent;
 }
@@ -35,6 +35,10 @@ bool raft::leadership_is_valid() {
         if (now_ - p.last_response > silence) report_lost(p);
     }
     return voters() <= commit_quorum() || handover_.has_value();
+}
+
+void raft::check_leadership() {
+    if (role_ == srv_role::leader && !leadership_is_valid()) notify(notice::leadership_expired);
 }
 
 void raft::report_lost(peer_progress& p) {

@@ -23,6 +23,7 @@ enum class timer_kind {
     election,   ///< No leader was heard for a random time (Raft 5.2).
     heartbeat,  ///< One for each peer while leader.
     retry,      ///< Repeats the invitation of a joining server that could not be reached.
+    progress,   ///< Asks a peer again how far its state machine is; one for each peer while leader.
 };
 
 /// Everything that can happen to a server of the protocol. Values only: where an input answers an
@@ -92,6 +93,30 @@ struct log_failed {};
 struct commit_answer {
     uint64_t index = 0;
 };
+
+/// The answer to `effects::term_question`. A term that is not greater than the one asked about is
+/// refused: then there is no candidacy this time.
+struct term_answer {
+    uint64_t term = 0;
+};
+
+/// The state machine has applied everything up to `index`. Where several indexes are reported at
+/// once, or a report comes with the next other input, nothing is lost but time.
+struct applied {
+    uint64_t index = 0;
+};
+
+/// The program agrees to `notice::quorum_adjustment_wanted` (behaviour 20).
+struct adjust_quorum {};
+
+/// This server declares itself down, or up again, for full consensus (behaviour 19.5). A leader
+/// ignores it.
+struct mark_down {
+    bool down = false;
+};
+
+/// A client waited in vain: is this leader still heard (behaviour 29.1)?
+struct check_leadership {};
 
 /// A snapshot of this server's own state machine is complete (Raft section 7).
 struct snapshot_created {
@@ -177,10 +202,11 @@ struct stop {};
 using input = std::variant<
     inputs::start, inputs::timer_fired, inputs::request, inputs::response, inputs::send_failed,
     inputs::proposal, inputs::replicate, inputs::log_stored, inputs::log_durable,
-    inputs::log_failed, inputs::commit_answer, inputs::snapshot_created, inputs::object_read,
-    inputs::object_saved, inputs::pack_installed, inputs::add_server, inputs::remove_server,
-    inputs::set_priority, inputs::set_user_context, inputs::update_server, inputs::set_learner,
-    inputs::yield, inputs::request_leadership, inputs::request_reconnect,
+    inputs::log_failed, inputs::commit_answer, inputs::term_answer, inputs::applied,
+    inputs::adjust_quorum, inputs::mark_down, inputs::check_leadership, inputs::snapshot_created,
+    inputs::object_read, inputs::object_saved, inputs::pack_installed, inputs::add_server,
+    inputs::remove_server, inputs::set_priority, inputs::set_user_context, inputs::update_server,
+    inputs::set_learner, inputs::yield, inputs::request_leadership, inputs::request_reconnect,
     inputs::restart_election_timer, inputs::settings_changed, inputs::stop>;
 
 }  // namespace protocol

@@ -48,6 +48,9 @@ struct peer_progress {
     uint64_t match = 0;  ///< Highest index known to be the same here and there, and durable there.
     uint64_t last_accepted = 0;
     uint64_t commit_seen = 0;     ///< It knows, for good, that everything up to here is committed.
+    uint64_t applied = 0;         ///< What it says its state machine has applied; 0: not said.
+    int32_t ask_again_ms = 0;     ///< Present wait between two questions for that.
+    bool marked_down = false;     ///< It declares itself down (behaviour 19.1).
     uint64_t rewind = 1;          ///< Length of the next step back when the refusal gives no hint.
     int64_t size_hint = 0;        ///< Bytes the peer wants in a batch; negative: none for now.
     bool commit_pending = false;  ///< A commit could not be announced; send when free.
@@ -93,6 +96,7 @@ struct peer_view {
     uint64_t last_accepted = 0;
     uint64_t match = 0;
     uint64_t next = 0;
+    uint64_t applied = 0;  ///< As it reports; 0: not tracked, or not reported yet.
     time_ms since_last_response = 0;
     bool receiving_snapshot = false;
 };

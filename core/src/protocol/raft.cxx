@@ -26,7 +26,8 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
         commit_index_ =
             std::max(commit_index_, std::min<uint64_t>(config_->get_log_idx(), log_.last_index()));
     }
-    durable_index_ = log_.last_index();
+    durable_index_ = lag_target_ = log_.last_index();
+    applied_index_ = initial_commit_index_;
     past_configs_[config_->get_log_idx()] = config_;
     for (const ptr<srv_config>& server : config_->get_servers()) {
         if (server->get_id() == id()) {
@@ -59,6 +60,8 @@ struct raft::dispatcher {
                 return r.on_heartbeat_timer(in.peer);
             case timer_kind::retry:
                 return r.on_retry_timer();
+            case timer_kind::progress:
+                return r.on_progress_timer(in.peer);
         }
     }
     void operator()(const inputs::request& in) { request(in); }
@@ -70,6 +73,11 @@ struct raft::dispatcher {
     void operator()(const inputs::log_durable& in) { r.on_log_durable(in); }
     void operator()(const inputs::log_failed&) { r.on_log_failed(); }
     void operator()(const inputs::commit_answer& in) { r.on_commit_answer(in); }
+    void operator()(const inputs::term_answer& in) { r.on_term_answer(in); }
+    void operator()(const inputs::applied& in) { r.on_applied(in); }
+    void operator()(const inputs::adjust_quorum&) { r.on_adjust_quorum(); }
+    void operator()(const inputs::mark_down& in) { r.on_mark_down(in); }
+    void operator()(const inputs::check_leadership&) { r.check_leadership(); }
     void operator()(const inputs::snapshot_created& in) { r.on_snapshot_created(in); }
     void operator()(const inputs::object_read& in) { r.on_object_read(in); }
     void operator()(const inputs::object_saved& in) { r.on_object_saved(in); }
@@ -168,12 +176,15 @@ void raft::become_follower() {
         joining_.reset();
     }
     leaving_ = -1;
+    retires_with_ = 0;
+    awaits_own_machine_ = false;
+    quorum_adjusted_ = false;
     role_ = srv_role::follower;
     index_at_becoming_leader_ = 0;
     handover_.reset();
     initialized_ = true;
     vote_.open = false;
-    pre_vote_.quorum_rejections = 0;
+    pre_vote_.quorum_rejections = pre_vote_.unanswered = 0;
     notify(notice::became_follower);
     if (was_leader) {
         match_peers_to_config();
@@ -292,10 +303,12 @@ int32_t raft::voters() const {
 }
 
 int32_t raft::election_quorum() const {
+    if (quorum_is_adjusted()) return adjusted_quorum_size;
     return quorum_of(voters(), settings_.params.custom_election_quorum_size_);
 }
 
 int32_t raft::commit_quorum() const {
+    if (quorum_is_adjusted()) return adjusted_quorum_size;
     int32_t n = voters();
     if (settings_.params.exclude_snp_receiver_from_quorum_) {
         for (const auto& [peer_id, p] : peers_) n -= counts(p) && p.transfer ? 1 : 0;
@@ -341,6 +354,7 @@ std::vector<peer_view> raft::peers(time_ms now) const {
         v.last_accepted = p.last_accepted;
         v.match = p.match;
         v.next = p.next;
+        v.applied = p.applied;
         v.since_last_response = now - p.last_response;
         v.receiving_snapshot = p.transfer != nullptr;
         views.push_back(v);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +59,8 @@ public:
     bool leader_alive() const;
     bool initialized() const { return initialized_; }
     bool writes_paused() const { return handover_.has_value(); }
+    /// Elected, but the program is not told before the state machine is there (behaviour 8.3).
+    bool awaits_own_machine() const { return awaits_own_machine_; }
     bool halted() const { return halted_; }
     /// Highest index known to be committed.
     uint64_t commit_index() const { return commit_index_; }
@@ -65,6 +68,19 @@ public:
     uint64_t last_log_index() const { return log_.last_index(); }
     uint64_t index_at_becoming_leader() const { return index_at_becoming_leader_; }
     uint64_t durable_index() const { return durable_index_; }
+    /// Results of clients' entries up to here may be delivered once they are applied on this
+    /// server (behaviour 19.6). Linear in the number of peers.
+    uint64_t deliverable_index() const;
+    /// What the quorum rule would commit now, for asking the program; the commit index if that is
+    /// not more, or this server does not lead. Linear in the number of peers.
+    commit_question expected_commit() const;
+    bool is_excluded_by_leader() const {
+        return excluded_by_leader_ && role_ != srv_role::leader;
+    }
+    bool is_marked_down() const { return self_marked_down_; }
+    bool is_part_of_full_consensus(time_ms now) const;
+    /// The other of two voters is away and this one may go on alone (behaviour 20).
+    bool quorum_is_adjusted() const;
     /// The active configuration; treat as immutable.
     ptr<cluster_config> config() const { return config_; }
     /// The configuration in force at a committed index; null if it is no longer known. Linear in
@@ -76,7 +92,7 @@ public:
     std::vector<peer_view> peers(time_ms now) const;
     /// Would this append request pass every check now? For asking the program before the step
     /// (behaviour 12.3).
-    bool would_accept(const req_msg& append) const;
+    bool would_accept(const req_msg& append, time_ms now) const;
     /// Would this snapshot object be stored now? Likewise (behaviour 24.3).
     bool would_store(const req_msg& install) const;
     /// Who to hand over to by rule (behaviour 29.2), for asking the program; -1: nobody.
@@ -119,6 +135,7 @@ private:
     ptr<resp_msg> make_response(const req_msg& req, msg_type type, uint64_t next, bool accepted);
     void answer_now(uint64_t request, const ptr<resp_msg>& resp);
     void answer_when_durable(uint64_t request, const ptr<resp_msg>& resp, uint64_t index);
+    void answer_accepted(uint64_t request, const ptr<resp_msg>& resp);
     void release_durable_answers();
     void refuse_answers_from(uint64_t index);
 
@@ -131,6 +148,7 @@ private:
     void start_pre_vote();
     void start_vote(bool forced);
     bool elects(const std::set<int32_t>& supporters) const;
+    void on_term_answer(const inputs::term_answer& in);
     bool may_campaign(bool forced) const;
     bool zero_priority_exception() const;
     void on_pre_vote_response(peer_progress& p, const resp_msg& resp);
@@ -188,11 +206,38 @@ private:
     bool leaver_needs_us() const;
     uint64_t commit_candidate() const;
     void recompute_commit();
+    bool may_commit(uint64_t index) const;
     void on_commit_answer(const inputs::commit_answer& in);
     uint64_t own_durable_index() const;
     void raise_commit(uint64_t index);
     bool others_know(uint64_t index, const cluster_config& config) const;
     void activate_committed_configs();
+
+    // full_consensus.cxx
+    time_ms silence_of(const peer_progress& p, time_ms now) const;
+    bool lost_touch(const peer_progress& p) const;
+    bool is_excluded(const peer_progress& p) const { return p.marked_down || lost_touch(p); }
+    uint64_t healthy_index() const;
+    uint64_t append_flags(const peer_progress& p, uint64_t through) const;
+    bool append_comes_after_gap(time_ms now) const;
+    time_ms follower_patience_ms() const;
+    void on_mark_down(const inputs::mark_down& in);
+
+    // machine_progress.cxx
+    void on_applied(const inputs::applied& in);
+    void announce_leadership();
+    bool leaves_election_to_others();
+    void note_applied_of(peer_progress& p, const resp_msg& resp);
+    bool knows_commit_by_applying(const peer_progress& p) const;
+    void ask_again_how_far(peer_progress& p);
+    void on_progress_timer(int32_t peer);
+
+    // small_cluster.cxx
+    peer_progress* other_of_two();
+    bool is_away(const peer_progress& p) const;
+    void consider_other_of_two();
+    void consider_standing_alone();
+    void on_adjust_quorum();
 
     // proposal.cxx
     void on_proposal(const inputs::proposal& in);
@@ -264,6 +309,7 @@ private:
 
     // handover.cxx
     bool leadership_is_valid();
+    void check_leadership();
     int32_t silent_voters(int64_t longer_than_ms) const;
     void report_lost(peer_progress& p);
     void on_yield(const inputs::yield& in);
@@ -308,6 +354,8 @@ private:
     uint64_t initial_commit_index_ = 0;
     uint64_t leader_commit_index_ = 0;
     uint64_t durable_index_ = 0;
+    uint64_t applied_index_ = 0;
+    uint64_t lag_target_ = 0;  ///< What the state machine should have applied (behaviour 22.1).
     /// Up to here the log above the commit index is that of the cluster of one that this server was
     /// before it joined; equal terms in it mean nothing. 0: none of it is.
     uint64_t foreign_through_ = 0;
@@ -321,8 +369,19 @@ private:
     };
     std::deque<waiting_answer> waiting_answers_;
 
+    // Full consensus, as a follower.
+    static constexpr time_ms never = std::numeric_limits<time_ms>::min() / 2;
+    time_ms last_append_ = never;           ///< When a request came, accepted or not.
+    time_ms last_accepted_append_ = never;  ///< When one was acknowledged.
+    bool self_marked_down_ = false;
+    bool excluded_by_leader_ = false;
+
     // Elections.
     time_ms election_armed_at_ = 0;
+    struct {
+        uint64_t term = 0;
+        time_ms since = 0;
+    } grace_;  ///< When others were last left the election, for the sake of our state machine.
     bool long_timer_once_ = false;
     bool out_of_log_range_ = false;
     int32_t steps_to_leave_ = 0;  ///< Election timeouts that a leaver sits out.
@@ -337,10 +396,13 @@ private:
         bool done = false;
         std::set<int32_t> dead, live, abandoned;
         int32_t quorum_rejections = 0;
+        int32_t unanswered = 0;  ///< Rounds in a row in which fewer than a quorum spoke.
         int32_t hopeless = 0;
     } pre_vote_;
     struct {
         bool open = false;
+        bool forced = false;
+        bool awaits_term = false;  ///< The program was asked for the candidacy's term.
         std::set<int32_t> responded, granted;
     } vote_;
 
@@ -362,6 +424,12 @@ private:
     uint64_t asked_commit_ = 0;  ///< Of the last commit question.
     uint64_t index_at_becoming_leader_ = 0;
     time_ms leader_since_ = 0;
+    bool awaits_own_machine_ = false;
+    bool quorum_adjusted_ = false;
+    time_ms quorum_checked_at_ = never;
+    /// Log index of the committed configuration in which this leader has no vote any more; it leads
+    /// on until another has heard of that. 0: none.
+    uint64_t retires_with_ = 0;
     time_ms last_transfer_check_ = 0;
     struct handover {
         int32_t successor = -1;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "error_code.hxx"
+#include "protocol/append_appendix.hxx"
 #include "protocol/raft.hxx"
 
 // Append entries, the receiving side (Raft figure 2 and section 5.3; behaviour 12).
@@ -10,14 +11,10 @@ namespace protocol {
 
 namespace {
 
-/// Append response appendix (wire 4.8).
-enum class order : uint8_t { do_not_rewind = 1, receiving_snapshot = 2 };
-
-ptr<buffer> appendix(order what) {
-    ptr<buffer> ctx = buffer::alloc(2);
-    ctx->data_begin()[0] = 0;  // version
-    ctx->data_begin()[1] = static_cast<byte>(what);
-    return ctx;
+ptr<buffer> appendix(append_appendix::order what) {
+    append_appendix a;
+    a.what = what;
+    return a.serialize();
 }
 
 /// What no honest leader sends: entries without a term, from the future, or out of order; a
@@ -47,8 +44,8 @@ bool raft::log_matches(const req_msg& req) const {
     return previous < log_.start_index() && previous <= commit_index_;
 }
 
-bool raft::would_accept(const req_msg& req) const {
-    return !stopped_ && !halted_ && req.get_term() >= state_.term &&
+bool raft::would_accept(const req_msg& req, time_ms now) const {
+    return !stopped_ && !halted_ && !append_comes_after_gap(now) && req.get_term() >= state_.term &&
            !(role_ == srv_role::leader && req.get_term() == state_.term) &&
            !state_.receiving_snapshot && log_matches(req);
 }
@@ -65,6 +62,10 @@ void raft::on_append_request(const inputs::request& in) {
     }
     adopt_term(req.get_term());
     if (steps_to_leave_ > 0) steps_to_leave_ = 2;
+    const bool after_gap = append_comes_after_gap(now_);
+    last_append_ = now_;
+    // It may have been on its way since before the leader excluded us; the next one tells.
+    if (after_gap) return answer_now(in.number, nullptr);
     leave_catching_up_if_member();
 
     if (req.get_term() == state_.term) {
@@ -89,15 +90,16 @@ void raft::on_append_request(const inputs::request& in) {
         const uint64_t next = foreign_through_ ? commit_index_ + 1 : log_.last_index() + 1;
         ptr<resp_msg> refusal = make_response(req, msg_type::append_entries_response, next, false);
         if (req.get_term() == state_.term && state_.receiving_snapshot) {
-            refusal->set_ctx(appendix(order::receiving_snapshot));
+            refusal->set_ctx(appendix(append_appendix::receiving_snapshot));
         }
         return answer_now(in.number, refusal);
     }
     initialized_ = true;
+    excluded_by_leader_ = (req.get_extra_flags() & req_msg::EXCLUDED_FROM_THE_QUORUM) != 0;
     if (in.declined) {
         ptr<resp_msg> refusal =
             make_response(req, msg_type::append_entries_response, log_.last_index() + 1, false);
-        refusal->set_ctx(appendix(order::do_not_rewind));
+        refusal->set_ctx(appendix(append_appendix::do_not_rewind));
         refusal->set_next_batch_size_hint_in_bytes(-1);
         return answer_now(in.number, refusal);
     }

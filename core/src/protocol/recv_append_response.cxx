@@ -1,25 +1,12 @@
 #include <algorithm>
 
+#include "protocol/append_appendix.hxx"
 #include "protocol/raft.hxx"
 
 // What a leader learns from the answer to an append request (behaviour 13, 14.1).
 
 namespace nuraft {
 namespace protocol {
-
-namespace {
-
-constexpr uint8_t do_not_rewind = 1;
-constexpr uint8_t receiving_snapshot = 2;
-
-/// The order in a refusal's appendix (wire 4.8); 0 if there is none that we know.
-uint8_t order_of(const resp_msg& resp) {
-    ptr<buffer> ctx = resp.get_ctx();
-    if (!ctx || ctx->size() < 2 || ctx->data_begin()[0] != 0) return 0;
-    return ctx->data_begin()[1];
-}
-
-}  // namespace
 
 void raft::on_append_response(peer_progress& p, const sent_request& was, const resp_msg& resp) {
     // An answer counts only for the leadership that asked (B15).
@@ -30,6 +17,9 @@ void raft::on_append_response(peer_progress& p, const sent_request& was, const r
         on_append_accepted(p, was, resp);
         if (peer == leaving_ && was.commit >= leaving_index_ && p.match >= leaving_index_) {
             return finish_leaving();  // It knows that its removal is committed.
+        }
+        if (retires_with_ != 0 && counts(p) && p.commit_seen >= retires_with_) {
+            return resign(false);  // It can be elected without us now.
         }
     } else if (was.ordinary || was.stream_epoch == p.stream_epoch) {
         on_append_refused(p, resp);
@@ -42,6 +32,7 @@ void raft::on_append_response(peer_progress& p, const sent_request& was, const r
     maybe_complete_handover(p);
     if (role_ != srv_role::leader) return;
     if (p.size_hint >= 0) send_more(p, !resp.get_accepted());
+    ask_again_how_far(p);
     maybe_transfer_automatically();
 }
 
@@ -58,6 +49,8 @@ void raft::on_append_accepted(peer_progress& p, const sent_request& was, const r
     p.last_accepted = p.match;
     p.commit_seen = std::max(p.commit_seen, std::min(was.commit, through));
     continue_from(p, p.match + 1);
+    p.marked_down = (resp.get_extra_flags() & resp_msg::SELF_MARK_DOWN) != 0;
+    note_applied_of(p, resp);
     notify(notice::append_response, p.id, p.match);
     maybe_start_streaming(p, was);
     recompute_commit();
@@ -75,8 +68,8 @@ void raft::maybe_start_streaming(peer_progress& p, const sent_request& was) {
 void raft::on_append_refused(peer_progress& p, const resp_msg& resp) {
     end_streaming(p);
     const uint64_t next = resp.get_next_idx();
-    const uint8_t what = order_of(resp);
-    if (what == receiving_snapshot) {
+    const append_appendix::order what = append_appendix::deserialize(resp.get_ctx()).what;
+    if (what == append_appendix::receiving_snapshot) {
         p.snapshot_needed = true;
         if (next > 0) continue_from(p, next);
         return;
@@ -86,7 +79,7 @@ void raft::on_append_refused(peer_progress& p, const resp_msg& resp) {
         p.match = std::min(p.match, next - 1);  // It lost what it had acknowledged.
         return;
     }
-    if (what == do_not_rewind) return;
+    if (what == append_appendix::do_not_rewind) return;
     // "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (Raft
     // figure 2), by 1, 2, 4, ... since entries sent once too often are skipped over there (B19).
     const uint64_t start = log_.start_index();

@@ -122,6 +122,7 @@ void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     const ptr<cluster_config>& config = meta->get_last_config();
     if (config) past_configs_[config->get_log_idx()] = config;
     commit_index_ = std::max(commit_index_, through);
+    lag_target_ = through;
     scan_configs();
     if (config && config->get_log_idx() > config_->get_log_idx()) {
         out_->save_config = config;

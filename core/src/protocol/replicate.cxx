@@ -57,6 +57,7 @@ void raft::end_streaming(peer_progress& p) {
 
 bool raft::try_send(peer_progress& p) {
     if (role_ != srv_role::leader) return false;
+    consider_other_of_two();
     if (!ready_to_send(p)) {
         check_transfer_timeout(p);
         return false;
@@ -103,6 +104,7 @@ bool raft::build_append(peer_progress& p) {
         bytes += e->is_buf_null() ? 0 : static_cast<int64_t>(e->get_buf().size());
     }
     const uint64_t count = req->log_entries().size();
+    req->set_extra_flags(append_flags(p, first - 1 + count));
     if (p.streaming) p.stream_position += count;
     p.commit_pending = false;
     send_to(p, req, !p.streaming, first, count, bytes);
@@ -147,7 +149,7 @@ void raft::on_heartbeat_timer(int32_t peer) {
         if (!p) return;
     }
     notify(notice::heartbeat, peer, log_.last_index());
-    if (!leadership_is_valid()) notify(notice::leadership_expired);
+    check_leadership();
     refresh_leader_alive();
     try_send(*p);
     // Whatever came of it: a leader that stops its heartbeats is a leader lost (B14).

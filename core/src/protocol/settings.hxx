@@ -19,8 +19,14 @@ struct rule_limits {
     int32_t leadership = 20;
     int32_t reconnect = 50;
     int32_t leave = 5;
+    int32_t vote = 5;
     int32_t busy_connection = 20;
+    int32_t full_consensus_leader = 4;
+    int32_t full_consensus_follower = 2;
 };
+
+/// Both quorum sizes of a cluster of two while one of them goes on alone (behaviour 20).
+constexpr int32_t adjusted_quorum_size = 1;
 
 /// What one server of the protocol is told once, or again through `inputs::settings_changed`.
 struct settings {

@@ -154,9 +154,26 @@ void raft_server::impl::restart_election_timer() {
 
 void raft_server::impl::update_params(const raft_params& to) {
     raft_params checked = sanitised(to, test_mode_);
+    if (view().quorum_is_adjusted) {
+        // The program may have read our parameters and changed one: what it read of an adjusted
+        // quorum must not become its own choice (B25).
+        const ptr<raft_params> own = ctx_->get_params();
+        if (checked.custom_commit_quorum_size_ == adjusted_quorum_size) {
+            checked.custom_commit_quorum_size_ = own->custom_commit_quorum_size_;
+        }
+        if (checked.custom_election_quorum_size_ == adjusted_quorum_size) {
+            checked.custom_election_quorum_size_ = own->custom_election_quorum_size_;
+        }
+    }
+    if (checked.parallel_log_appending_) parallel_appending_ = true;
     auto shared = cs_new<raft_params>(checked);
     ctx_->set_params(shared);
     enter(inputs::settings_changed{make_settings(checked)});
+}
+
+void raft_server::impl::set_term_function(const srv_state::inc_term_func& to) {
+    std::lock_guard<std::recursive_mutex> guard(lock_);
+    term_function_ = to;
 }
 
 }  // namespace nuraft

@@ -5,6 +5,8 @@
 
 namespace nuraft {
 
+using namespace protocol;
+
 void raft_server::impl::commit_loop() {
     std::string error;
     try {
@@ -49,6 +51,7 @@ void raft_server::impl::apply_one(uint64_t index) {
     uint64_t visible = index;
     event(cb_func::StateMachineExecution, -1, &visible);
     watchers_.complete(index);
+    tell_progress_if_awaited();
 }
 
 void raft_server::impl::apply_command(uint64_t index, log_entry& entry) {
@@ -56,13 +59,19 @@ void raft_server::impl::apply_command(uint64_t index, log_entry& entry) {
     if (!data) data = buffer::alloc(0);
     data->pos(0);
     ptr<buffer> value = state_machine_->commit_ext(state_machine::ext_op_params(index, data));
-    for (const ptr<client_batch>& batch : batches_.take_applied(index)) {
-        // An entry of the same index but another term is another leader's.
-        const bool ours = batch->term == entry.get_term();
-        batch->finish(ours ? value : nullptr,
-                      ours ? cmd_result_code::OK : cmd_result_code::CANCELLED);
-    }
+    batches_.set_results(index, entry.get_term(), value);
+    deliver_results();
     gate_.set_applied(index);
+}
+
+void raft_server::impl::deliver_results() {
+    for (const ptr<client_batch>& batch : batches_.take_deliverable(deliverable_)) {
+        batch->deliver();
+    }
+}
+
+void raft_server::impl::tell_progress_if_awaited() {
+    if (view().awaits_own_machine) enter(inputs::applied{gate_.applied()});
 }
 
 void raft_server::impl::apply_config(uint64_t index, log_entry& entry) {
@@ -78,6 +87,8 @@ void raft_server::impl::apply_config(uint64_t index, log_entry& entry) {
 }
 
 void raft_server::impl::after_applying() {
+    deliver_results();
+    tell_progress_if_awaited();
     if (snapshot_wanted_.exchange(false)) ask_and_begin_snapshot(gate_.applied());
 
     const server_status s = view();

@@ -5,6 +5,12 @@
 
 namespace nuraft {
 
+void client_batch::set_result(ptr<buffer> value, cmd_result_code code) {
+    applied_ = true;
+    applied_value_ = std::move(value);
+    applied_code_ = code;
+}
+
 void client_batch::finish(ptr<buffer> value, cmd_result_code code) {
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -48,7 +54,7 @@ bool client_batch::wait_finished(int32_t timeout_ms) {
 void client_batches::add(uint64_t proposal, const ptr<client_batch>& batch) {
     std::lock_guard<std::mutex> guard(lock_);
     unwritten_[proposal] = batch;
-    if (!batch->at_append) unapplied_.emplace(batch->last_index, batch);
+    if (!batch->at_append) undelivered_.emplace(batch->last_index, batch);
 }
 
 ptr<client_batch> client_batches::take_unwritten(uint64_t proposal) {
@@ -60,25 +66,46 @@ ptr<client_batch> client_batches::take_unwritten(uint64_t proposal) {
     return batch;
 }
 
+void client_batches::set_results(uint64_t index, uint64_t term, const ptr<buffer>& value) {
+    std::lock_guard<std::mutex> guard(lock_);
+    auto [first, end] = undelivered_.equal_range(index);
+    for (auto b = first; b != end; ++b) {
+        const bool same = b->second->term == term;
+        b->second->set_result(same ? value : nullptr,
+                              same ? cmd_result_code::OK : cmd_result_code::CANCELLED);
+    }
+}
+
+std::vector<ptr<client_batch>> client_batches::take_deliverable(uint64_t through) {
+    std::lock_guard<std::mutex> guard(lock_);
+    std::vector<ptr<client_batch>> taken;
+    auto b = undelivered_.begin();
+    for (; b != undelivered_.end() && b->first <= through && b->second->is_applied(); ++b) {
+        taken.push_back(std::move(b->second));
+    }
+    undelivered_.erase(undelivered_.begin(), b);
+    return taken;
+}
+
 std::vector<ptr<client_batch>> client_batches::take_applied(uint64_t index) {
     std::lock_guard<std::mutex> guard(lock_);
     std::vector<ptr<client_batch>> taken;
-    auto [first, end] = unapplied_.equal_range(index);
+    auto [first, end] = undelivered_.equal_range(index);
     for (auto b = first; b != end; ++b) taken.push_back(std::move(b->second));
-    unapplied_.erase(first, end);
+    undelivered_.erase(first, end);
     return taken;
 }
 
 std::vector<ptr<client_batch>> client_batches::take_lost(uint64_t above, uint64_t term) {
     std::lock_guard<std::mutex> guard(lock_);
     std::vector<ptr<client_batch>> lost;
-    for (auto b = unapplied_.upper_bound(above); b != unapplied_.end();) {
+    for (auto b = undelivered_.upper_bound(above); b != undelivered_.end();) {
         if (b->second->term > term) {
             ++b;
             continue;
         }
         lost.push_back(std::move(b->second));
-        b = unapplied_.erase(b);
+        b = undelivered_.erase(b);
     }
     return lost;
 }
@@ -86,18 +113,18 @@ std::vector<ptr<client_batch>> client_batches::take_lost(uint64_t above, uint64_
 std::vector<ptr<client_batch>> client_batches::take_until(uint64_t index) {
     std::lock_guard<std::mutex> guard(lock_);
     std::vector<ptr<client_batch>> taken;
-    auto end = unapplied_.upper_bound(index);
-    for (auto b = unapplied_.begin(); b != end; ++b) taken.push_back(std::move(b->second));
-    unapplied_.erase(unapplied_.begin(), end);
+    auto end = undelivered_.upper_bound(index);
+    for (auto b = undelivered_.begin(); b != end; ++b) taken.push_back(std::move(b->second));
+    undelivered_.erase(undelivered_.begin(), end);
     return taken;
 }
 
 std::vector<ptr<client_batch>> client_batches::take_all() {
     std::lock_guard<std::mutex> guard(lock_);
     std::vector<ptr<client_batch>> all;
-    for (auto& [index, batch] : unapplied_) all.push_back(std::move(batch));
+    for (auto& [index, batch] : undelivered_) all.push_back(std::move(batch));
     for (auto& [proposal, batch] : unwritten_) all.push_back(std::move(batch));
-    unapplied_.clear();
+    undelivered_.clear();
     unwritten_.clear();
     return all;
 }

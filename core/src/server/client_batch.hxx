@@ -33,6 +33,11 @@ public:
     /// Answered with the value of `pre_commit` as soon as the entries are in the log.
     bool at_append = false;
 
+    /// The last entry is applied, with this result; for `deliver`, in the same thread.
+    void set_result(ptr<buffer> value, cmd_result_code code);
+    /// `finish` with what was set.
+    void deliver() { finish(applied_value_, applied_code_); }
+    bool is_applied() const { return applied_; }
     /// Completes the result; the first call wins. Runs the handlers in the calling thread.
     void finish(ptr<buffer> value, cmd_result_code code);
     /// The entries are in the log store and pre-committed, or never will be.
@@ -42,6 +47,10 @@ public:
     bool wait_finished(int32_t timeout_ms);
 
 private:
+    bool applied_ = false;  ///< Guarded by the lock of `client_batches`, as the next two.
+    ptr<buffer> applied_value_;
+    cmd_result_code applied_code_ = cmd_result_code::OK;
+
     std::mutex lock_;
     std::condition_variable changed_;
     bool claimed_ = false;  ///< Guarded by `lock_`, as the next two.
@@ -57,8 +66,12 @@ public:
     void add(uint64_t proposal, const ptr<client_batch>& batch);
     /// The batch whose write was just carried out; null if it is not ours.
     ptr<client_batch> take_unwritten(uint64_t proposal);
-    /// The batches that end at `index`, now applied. The caller checks the term: an entry of
-    /// another leader may have taken the place.
+    /// An entry was applied. Batches that end with it have this result; those of another term have
+    /// none, because another leader's entry has taken their place.
+    void set_results(uint64_t index, uint64_t term, const ptr<buffer>& value);
+    /// The batches up to `through` that are applied, in index order.
+    std::vector<ptr<client_batch>> take_deliverable(uint64_t through);
+    /// The batches that end at `index`.
     std::vector<ptr<client_batch>> take_applied(uint64_t index);
     /// Batches with an index above `above` and a term of at most `term`, which this server lost
     /// with its leadership; in index order.
@@ -71,7 +84,7 @@ public:
 private:
     std::mutex lock_;
     std::map<uint64_t, ptr<client_batch>> unwritten_;       ///< By proposal. Guarded by `lock_`.
-    std::multimap<uint64_t, ptr<client_batch>> unapplied_;  ///< By last index. Likewise.
+    std::multimap<uint64_t, ptr<client_batch>> undelivered_;  ///< By last index. Likewise.
 };
 
 }  // namespace nuraft

@@ -66,7 +66,7 @@ uint64_t raft_server::impl::take_number() {
 
 void raft_server::impl::step_and_queue(const input& in) {
     if (asking_) {
-        // `adjust_commit_index` came back into the server. Its answer must be the next input.
+        // The program came back into the server. Its answer must be the next input.
         postponed_.push_back(in);
         return;
     }
@@ -80,12 +80,13 @@ void raft_server::impl::step_and_queue(const input& in) {
 
 effects raft_server::impl::step(const input& in) {
     effects fx;
-    raft_->step(now(), in, fx);
-    while (fx.question) {
-        const commit_question question = std::move(*fx.question);
-        fx.question.reset();
-        raft_->step(now(), inputs::commit_answer{adjusted(question)}, fx);
+    // What the rules know of the state machine is as fresh as the step that may need it.
+    const uint64_t applied = gate_.applied();
+    if (std::exchange(told_applied_, applied) != applied) {
+        raft_->step(now(), inputs::applied{applied}, fx);
     }
+    raft_->step(now(), in, fx);
+    answer_questions(fx);
     publish();
     std::string error = log_reader_.take_error();
     if (!error.empty()) {
@@ -94,6 +95,37 @@ effects raft_server::impl::step(const input& in) {
         queue_.push_back(std::move(j));
     }
     return fx;
+}
+
+void raft_server::impl::answer_questions(effects& fx) {
+    while (fx.question || fx.candidacy) {
+        if (const auto question = std::exchange(fx.question, std::nullopt)) {
+            raft_->step(now(), inputs::commit_answer{adjusted(*question)}, fx);
+        }
+        if (const auto candidacy = std::exchange(fx.candidacy, std::nullopt)) {
+            raft_->step(now(), inputs::term_answer{term_after(candidacy->current)}, fx);
+        }
+    }
+}
+
+uint64_t raft_server::impl::term_after(uint64_t current) {
+    if (!term_function_) return current + 1;
+    asking_ = true;
+    uint64_t next = current;
+    try {
+        next = term_function_(current);
+    } catch (const std::exception& e) {
+        SERVER_LOG(log_, log_error, "the term function threw: %s", e.what());
+    } catch (...) {
+        SERVER_LOG(log_, log_error, "the term function threw no std::exception");
+    }
+    asking_ = false;
+    if (next <= current) {
+        SERVER_LOG(log_, log_error,
+                   "the term function gave no term after %lu but %lu; no candidacy this time",
+                   current, next);
+    }
+    return next;
 }
 
 uint64_t raft_server::impl::adjusted(const commit_question& question) {
@@ -133,9 +165,19 @@ void raft_server::impl::publish() {
     now_known.leader_commit_index = raft_->leader_commit_index();
     now_known.last_log_index = raft_->last_log_index();
     now_known.index_at_becoming_leader = raft_->index_at_becoming_leader();
+    now_known.awaits_own_machine = raft_->awaits_own_machine();
+    now_known.quorum_is_adjusted = raft_->quorum_is_adjusted();
+    now_known.excluded_by_leader = raft_->is_excluded_by_leader();
+    now_known.marked_down = raft_->is_marked_down();
     const ptr<snapshot> last = raft_->last_snapshot();
     now_known.snapshot_index = last ? last->get_last_log_idx() : 0;
     now_known.config = raft_->config();
+
+    // Results may have become due, or the wait for the state machine may be over already.
+    const uint64_t deliverable = raft_->deliverable_index();
+    if (deliverable_.exchange(deliverable) != deliverable || now_known.awaits_own_machine) {
+        gate_.poke();
+    }
 
     std::lock_guard<std::mutex> guard(status_lock_);
     if (stopping_) {
@@ -144,6 +186,7 @@ void raft_server::impl::publish() {
         now_known.leader = -1;
         now_known.leader_alive = false;
         now_known.index_at_becoming_leader = 0;
+        now_known.awaits_own_machine = now_known.excluded_by_leader = false;
     }
     if (now_known.leader != -1 && now_known.leader != status_.leader) {
         job j;

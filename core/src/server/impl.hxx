@@ -79,6 +79,7 @@ public:
     void request_reconnect();
     void restart_election_timer();
     void update_params(const raft_params& to);
+    void set_term_function(const srv_state::inc_term_func& to);
 
     // snapshots.cxx
     uint64_t create_snapshot(bool serialize_commit);
@@ -94,10 +95,10 @@ public:
     // queries.cxx
     server_status view() const;
     std::vector<peer_info> peer_infos() const;
-    raft_params params() const { return *ctx_->get_params(); }
+    raft_params params() const;
     bool part_of_full_consensus() const;
     bool set_self_mark_down(bool to);
-    void warn_no_term_function() const;
+    uint64_t expected_commit_index();
 
     int32_t id() const { return id_; }
     uint64_t applied() const { return gate_.applied(); }
@@ -133,6 +134,8 @@ private:
     protocol::time_ms now() const;
     protocol::effects step(const protocol::input& in);
     void step_and_queue(const protocol::input& in);
+    void answer_questions(protocol::effects& fx);
+    uint64_t term_after(uint64_t current);
     uint64_t adjusted(const protocol::commit_question& question);
     void publish();
     void queue(protocol::effects fx);
@@ -169,6 +172,7 @@ private:
     // notices.cxx
     void on_notice(const protocol::notice& n, protocol::effects& rest);
     void on_became_follower(const protocol::notice& n);
+    void on_quorum_adjustment_wanted();
     bool program_lets_go(int32_t successor);
 
     // apply.cxx
@@ -176,6 +180,8 @@ private:
     void apply_one(uint64_t index);
     void apply_command(uint64_t index, log_entry& entry);
     void apply_config(uint64_t index, log_entry& entry);
+    void deliver_results();
+    void tell_progress_if_awaited();
     void after_applying();
     void reset_applied(uint64_t to);
 
@@ -227,25 +233,28 @@ private:
     const ptr<state_machine> state_machine_;
     const int32_t id_;
     const bool test_mode_;
-    const bool parallel_appending_;
     const ptr<log_store> store_;
     cb_func callback_;
     const std::chrono::steady_clock::time_point epoch_ = std::chrono::steady_clock::now();
     uint64_t seed_ = 0;
     std::string unfit_to_start_;  ///< Why the program's data cannot be continued; empty: it can.
 
-    /// Recursive only so that the program may query the server from `adjust_commit_index`.
+    /// Recursive only so that the program may query the server while it is asked something.
     mutable std::recursive_mutex lock_;
     std::condition_variable_any drained_;
     log_reader log_reader_;  ///< Guarded by `lock_`, as all to the next blank line.
     std::unique_ptr<protocol::raft> raft_;
     std::deque<job> queue_;
     bool draining_ = false;
-    bool asking_ = false;                     ///< `adjust_commit_index` runs.
+    bool asking_ = false;  ///< `adjust_commit_index` or the term function runs.
+    srv_state::inc_term_func term_function_;
+    uint64_t told_applied_ = 0;  ///< What the protocol knows of the state machine.
     std::vector<protocol::input> postponed_;  ///< Entered meanwhile.
     uint64_t next_number_ = 1;
     std::map<uint64_t, response_handler> waiting_;  ///< Requests that have no reply yet.
 
+    /// Never switched off again: what was written meanwhile may still be on its way to the disk.
+    std::atomic<bool> parallel_appending_;
     std::atomic<bool> stopping_{false};  ///< Written under `lock_`.
     std::atomic<bool> failed_{false};
     std::atomic<bool> started_{false};
@@ -279,8 +288,7 @@ private:
     ptr<cmd_result<uint64_t>> scheduled_;  ///< Guarded by `scheduled_lock_`, as the next.
     bool scheduled_running_ = false;       ///< The creation under way is for it.
 
-    std::atomic<bool> self_marked_down_{false};
-    std::atomic<protocol::time_ms> last_append_{-1};  ///< When an append was last accepted here.
+    std::atomic<uint64_t> deliverable_{0};  ///< Results up to here may go to clients once applied.
 
     std::mutex lifecycle_lock_;  ///< Held during `start` and `shutdown`.
     bool shut_down_ = false;     ///< Guarded by `lifecycle_lock_`, as the threads.

@@ -50,9 +50,9 @@ raft_server::impl::impl(context* ctx, const init_options& opt)
       state_machine_(ctx->state_machine_),
       id_(state_mgr_->server_id()),
       test_mode_(opt.test_mode_flag_),
-      parallel_appending_(ctx->get_params()->parallel_log_appending_),
       store_(state_mgr_->load_log_store()),
       log_reader_(store_),
+      parallel_appending_(ctx->get_params()->parallel_log_appending_),
       gate_(state_machine_->last_commit_index()),
       timers_(ctx->scheduler_),
       forwarder_(cs_new<forwarder>(ctx->rpc_cli_factory_)),
@@ -108,7 +108,10 @@ settings raft_server::impl::make_settings(const raft_params& p) const {
     s.limits.leadership = l.leadership_limit_;
     s.limits.reconnect = l.reconnect_limit_;
     s.limits.leave = l.leave_limit_;
+    s.limits.vote = l.vote_limit_;
     s.limits.busy_connection = l.busy_connection_limit_;
+    s.limits.full_consensus_leader = l.full_consensus_leader_limit_;
+    s.limits.full_consensus_follower = l.full_consensus_follower_limit_;
     return s;
 }
 

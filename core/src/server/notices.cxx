@@ -15,6 +15,13 @@ void raft_server::impl::on_notice(const notice& n, effects& rest) {
             SERVER_LOG(log_, log_info, "server %d leads in term %lu", id_, n.term);
             event(cb_func::BecomeLeader, -1, &term);
             return;
+        case notice::leader_catching_up:
+            SERVER_LOG(log_, log_info,
+                       "server %d is elected in term %lu and leads once its state machine is at "
+                       "%lu",
+                       id_, n.term, view().index_at_becoming_leader - 1);
+            event(cb_func::LeaderSmCatchingUp, -1, &term);
+            return;
         case notice::became_follower:
             return on_became_follower(n);
         case notice::append_response:
@@ -80,6 +87,8 @@ void raft_server::impl::on_notice(const notice& n, effects& rest) {
             snapshot_wanted_ = true;
             gate_.poke();
             return;
+        case notice::quorum_adjustment_wanted:
+            return on_quorum_adjustment_wanted();
         case notice::isolated:
             SERVER_LOG(log_, log_fatal, "server %d cannot reach a leader that the others hear",
                        id_);
@@ -94,11 +103,29 @@ void raft_server::impl::on_became_follower(const notice& n) {
     SERVER_LOG(log_, log_info, "server %d follows in term %lu, leader %d", id_, n.term, n.leader);
     ulong term = n.term;
     event(cb_func::BecomeFollower, -1, &term);
-    // What is committed already keeps its result. Leadership may be back by now, but in a later
-    // term: its requests are not concerned.
-    for (const ptr<client_batch>& batch : batches_.take_lost(view().commit_index, n.term)) {
+    // What is committed already keeps its result, unless that waits for others, of whom only a
+    // leader hears. Leadership may be back by now, but in a later term: its requests are not
+    // concerned.
+    const bool tracked = ctx_->get_params()->track_peers_sm_commit_idx_;
+    const uint64_t kept = tracked ? 0 : view().commit_index;
+    for (const ptr<client_batch>& batch : batches_.take_lost(kept, n.term)) {
         batch->finish(nullptr, cmd_result_code::CANCELLED);
     }
+}
+
+void raft_server::impl::on_quorum_adjustment_wanted() {
+    if (event(cb_func::AutoAdjustQuorum) == cb_func::ReturnNull) {
+        SERVER_LOG(log_, log_warning,
+                   "the other of two voters is away, and the program does not let server %d go on "
+                   "alone",
+                   id_);
+        return;
+    }
+    SERVER_LOG(log_, log_error,
+               "the other of two voters is away: server %d goes on alone. If the other is alive "
+               "and only cut off, both may commit and one of them will lose what it committed",
+               id_);
+    enter(inputs::adjust_quorum{});
 }
 
 bool raft_server::impl::program_lets_go(int32_t successor) {

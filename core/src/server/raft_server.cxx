@@ -109,7 +109,7 @@ raft_params raft_server::get_current_params() const {
 }
 
 void raft_server::set_inc_term_func(srv_state::inc_term_func func) {
-    if (func) impl_->warn_no_term_function();
+    impl_->set_term_function(func);
 }
 
 bool raft_server::set_self_mark_down(bool to) {
@@ -121,7 +121,7 @@ bool raft_server::is_part_of_full_consensus() {
 }
 
 bool raft_server::is_excluded_by_leader() {
-    return false;
+    return impl_->view().excluded_by_leader;
 }
 
 raft_server::limits raft_server::get_raft_limits() {
@@ -175,8 +175,7 @@ bool raft_server::is_receiving_snapshot() const {
 }
 
 bool raft_server::is_leader() const {
-    const server_status s = impl_->view();
-    return s.role == srv_role::leader && s.leader == impl_->id();
+    return impl_->view().leads(impl_->id());
 }
 
 int32 raft_server::get_leader() const {
@@ -226,11 +225,11 @@ uint64_t raft_server::get_log_idx_at_becoming_leader() const {
 
 bool raft_server::is_leader_sm_fully_caught_up() const {
     const server_status s = impl_->view();
-    return s.role == srv_role::leader && impl_->applied() + 1 >= s.index_at_becoming_leader;
+    return s.leads(impl_->id()) && impl_->applied() + 1 >= s.index_at_becoming_leader;
 }
 
 ulong raft_server::get_expected_committed_log_idx() {
-    return impl_->view().commit_index;
+    return impl_->expected_commit_index();
 }
 
 ptr<cluster_config> raft_server::get_config() const {

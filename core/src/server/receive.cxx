@@ -109,7 +109,7 @@ bool raft_server::impl::asks_program_first(const req_msg& req, bool& declined) {
         bool acceptable;
         {
             std::lock_guard<std::recursive_mutex> guard(lock_);
-            acceptable = raft_->would_accept(req);
+            acceptable = raft_->would_accept(req, now());
         }
         declined =
             acceptable && event(cb_func::GotAppendEntryReqFromLeader, -1, &msg) != cb_func::Ok;
@@ -132,7 +132,6 @@ void raft_server::impl::reply(const protocol::reply& r) {
     if (!done) return;  // The server stopped meanwhile.
     ptr<resp_msg> resp = r.msg;
     if (resp && resp->get_type() == msg_type::append_entries_response) {
-        if (resp->get_accepted()) last_append_ = now();
         if (resp->get_next_batch_size_hint_in_bytes() == 0) {
             resp->set_next_batch_size_hint_in_bytes(
                 state_machine_->get_next_batch_size_hint_in_bytes());

@@ -111,6 +111,9 @@ ptr<raft_server::impl::command_result> raft_server::impl::await(const ptr<client
         batch->finish(nullptr, cmd_result_code::TIMEOUT);
         batch->wait_finished(0);  // Lost the race against the real result: that is at hand.
     }
+    if (batch->result->get_result_code() != cmd_result_code::OK) {
+        enter(inputs::check_leadership{});
+    }
     if (batch->result->get_result_code() != cmd_result_code::BAD_REQUEST) batch->result->accept();
     return batch->result;
 }

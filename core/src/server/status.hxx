@@ -21,8 +21,16 @@ struct server_status {
     uint64_t leader_commit_index = 0;
     uint64_t last_log_index = 0;
     uint64_t index_at_becoming_leader = 0;
+    bool awaits_own_machine = false;  ///< Elected, but does not show itself as leader yet.
+    bool quorum_is_adjusted = false;
+    bool excluded_by_leader = false;
+    bool marked_down = false;
     uint64_t snapshot_index = 0;
     ptr<cluster_config> config;  ///< Never null.
+
+    bool leads(int32_t id) const {
+        return role == srv_role::leader && leader == id && !awaits_own_machine;
+    }
 };
 
 }  // namespace nuraft

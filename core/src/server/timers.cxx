@@ -13,6 +13,7 @@ int32 task_type(protocol::timer_kind kind) {
         case protocol::timer_kind::heartbeat:
             return timer_task_type::heartbeat_timer;
         case protocol::timer_kind::retry:
+        case protocol::timer_kind::progress:
             break;
     }
     return 0;

@@ -9,11 +9,6 @@ void warn_of_unsupported(const ptr<logger>& log, const raft_params& p, bool glob
     auto add = [&names](bool is_set, const char* name) {
         if (is_set) names += (names.empty() ? "" : ", ") + std::string(name);
     };
-    add(p.use_full_consensus_among_healthy_members_, "use_full_consensus_among_healthy_members_");
-    add(p.auto_adjust_quorum_for_small_cluster_, "auto_adjust_quorum_for_small_cluster_");
-    add(p.track_peers_sm_commit_idx_, "track_peers_sm_commit_idx_");
-    add(p.wait_for_sm_catchup_on_becoming_leader_, "wait_for_sm_catchup_on_becoming_leader_");
-    add(p.grace_period_of_lagging_state_machine_ > 0, "grace_period_of_lagging_state_machine_");
     add(p.use_bg_thread_for_snapshot_io_, "use_bg_thread_for_snapshot_io_");
     add(p.snapshot_block_size_ > 0, "snapshot_block_size_ (raw snapshots)");
     add(global_manager, "custom_global_mgr_");

@@ -197,7 +197,7 @@ TEST(append, receiving_a_snapshot_refuses_entries) {
     setup receiving;
     receiving.state.receiving_snapshot = true;
     server s(receiving.with_log({1}));
-    EXPECT_FALSE(s.core->would_accept(*append(1, 2, 1, 1, 0)));
+    EXPECT_FALSE(s.core->would_accept(*append(1, 2, 1, 1, 0), s.now));
     s.receive(append(1, 2, 1, 1, 0, {app(1)}));
     EXPECT_FALSE(s.reply().get_accepted());
     ASSERT_TRUE(s.reply().get_ctx());

@@ -142,10 +142,16 @@ public:
     std::unique_ptr<raft> core;
     effects out;  ///< Of the last step.
     time_ms now = 1000;
+    uint64_t next_term = 0;  ///< Of the next candidacy; 0: the one that follows.
 
     const effects& step(const input& in) {
         out = effects();
         core->step(now, in, out);
+        if (out.candidacy) {
+            const uint64_t after = out.candidacy->current;
+            out.candidacy.reset();
+            core->step(now, inputs::term_answer{next_term ? next_term : after + 1}, out);
+        }
         return out;
     }
     const effects& receive(const ptr<req_msg>& msg, bool declined = false) {

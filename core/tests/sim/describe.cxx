@@ -19,6 +19,8 @@ const char* name_of(protocol::timer_kind kind) {
             return "heartbeat";
         case protocol::timer_kind::retry:
             return "retry";
+        case protocol::timer_kind::progress:
+            return "progress";
     }
     return "?";
 }
@@ -28,6 +30,8 @@ const char* name_of(protocol::notice::kind kind) {
     switch (kind) {
         case notice::became_leader:
             return "became leader";
+        case notice::leader_catching_up:
+            return "leader catching up";
         case notice::became_follower:
             return "became follower";
         case notice::append_response:
@@ -58,6 +62,8 @@ const char* name_of(protocol::notice::kind kind) {
             return "bad message";
         case notice::snapshot_wanted:
             return "snapshot wanted";
+        case notice::quorum_adjustment_wanted:
+            return "quorum adjustment wanted";
         case notice::isolated:
             return "isolated";
         case notice::halt:
@@ -98,6 +104,17 @@ struct input_text {
     std::string operator()(const in::commit_answer& i) const {
         return "commit answer " + std::to_string(i.index);
     }
+    std::string operator()(const in::term_answer& i) const {
+        return "candidate in term " + std::to_string(i.term);
+    }
+    std::string operator()(const in::applied& i) const {
+        return "applied " + std::to_string(i.index);
+    }
+    std::string operator()(const in::adjust_quorum&) const { return "adjust quorum"; }
+    std::string operator()(const in::mark_down& i) const {
+        return i.down ? "mark down" : "mark up";
+    }
+    std::string operator()(const in::check_leadership&) const { return "check leadership"; }
     std::string operator()(const in::snapshot_created& i) const {
         return "snapshot created at " + std::to_string(i.meta->get_last_log_idx());
     }
@@ -213,6 +230,7 @@ std::string describe(const protocol::effects& out) {
     for (uint64_t t : out.freed_transfers) s << indent << "free transfer " << t;
     if (out.commit) s << indent << "commit " << *out.commit;
     if (out.question) s << indent << "ask to commit " << out.question->expected;
+    if (out.candidacy) s << indent << "ask for a term after " << out.candidacy->current;
     if (out.replicate_wanted) s << indent << "replicate wanted";
     return s.str();
 }

@@ -43,6 +43,13 @@ void draw_params(dice& d, nuraft::raft_params& p) {
     p.return_method_ = nuraft::raft_params::async_handler;
 }
 
+void draw_modes(dice& d, nuraft::raft_params& p) {
+    p.use_full_consensus_among_healthy_members_ = d.chance(2000);
+    p.track_peers_sm_commit_idx_ = d.chance(2000);
+    p.wait_for_sm_catchup_on_becoming_leader_ = d.chance(3000);
+    p.grace_period_of_lagging_state_machine_ = d.chance(2000) ? 400 : 0;
+}
+
 void draw_speeds(dice& d, options& o) {
     const time_us delays[] = {1 * ms, 5 * ms, 30 * ms};
     o.network_delay = one_of(d, delays);
@@ -107,6 +114,7 @@ void leave_out(options& o, const std::string& without) {
     number("skew", o.clock_skew_per_1000);
     number("snapshot", o.params.snapshot_distance_);
     number("stream", o.params.max_log_gap_in_stream_);
+    flag("consensus", o.params.use_full_consensus_among_healthy_members_);
     flag("hint", o.size_hints);
     flag("crash", o.crashes);
     flag("partition", o.partitions);
@@ -133,6 +141,7 @@ options options::draw(uint64_t seed, const std::string& without) {
     draw_faults(d, o);
     o.chaos = d.between(4000, 12000) * ms;
     o.patience = 300000 * ms;
+    draw_modes(d, o.params);
     leave_out(o, without);
     return o;
 }
@@ -161,7 +170,11 @@ std::string options::describe() const {
       << params.max_log_gap_in_stream_ << "/" << params.max_bytes_in_flight_in_stream_
       << ", snapshot " << params.snapshot_distance_ << " keeping " << params.reserved_log_items_
       << " in " << snapshot_objects << " objects, stop gap " << params.log_sync_stop_gap_
-      << (params.use_new_joiner_type_ ? ", new joiners" : "") << ", expiry "
+      << (params.use_new_joiner_type_ ? ", new joiners" : "")
+      << (params.use_full_consensus_among_healthy_members_ ? ", full consensus" : "")
+      << (params.track_peers_sm_commit_idx_ ? ", tracking" : "")
+      << (params.wait_for_sm_catchup_on_becoming_leader_ ? ", leaders wait" : "") << ", grace "
+      << params.grace_period_of_lagging_state_machine_ << ", expiry "
       << params.leadership_expiry_ << ", network " << network_delay << " us, store " << store_delay
       << ", sync " << sync_delay << ", apply " << apply_delay << ", proposals every "
       << propose_every << ", chaos " << chaos / ms << " ms; loss " << loss << "/" << black_holes

@@ -1,6 +1,7 @@
 #include "sim_server.hxx"
 
 #include <algorithm>
+#include <utility>
 
 #include "cluster.hxx"
 #include "describe.hxx"
@@ -59,7 +60,7 @@ void sim_server::boot() {
     if (!disk_.snapshots.empty() && disk_.snapshots.back().state.index > machine_.index) {
         machine_ = disk_.snapshots.back().state;
     }
-    may_apply_ = machine_.index;
+    may_apply_ = told_applied_ = machine_.index;
     protocol::settings settings;
     settings.id = id_;
     settings.params = params_;
@@ -158,6 +159,9 @@ void sim_server::input(const protocol::input& in) {
     const checker::before was = checker::look(*this);
     const uint64_t life = life_;
     protocol::effects out;
+    if (std::exchange(told_applied_, machine_.index) != machine_.index) {
+        node_->step(local_time(), protocol::inputs::applied{machine_.index}, out);
+    }
     node_->step(local_time(), in, out);
     if (world_.tracing()) {
         world_.trace("s" + std::to_string(id_) + " <- " + describe(in) + "\n        " +
@@ -170,6 +174,7 @@ void sim_server::input(const protocol::input& in) {
     if (life_ != life) return;
     world_.check().executed(*this, was);
     if (out.question) answer_question(*out.question);
+    if (out.candidacy) input(protocol::inputs::term_answer{out.candidacy->current + 1});
 }
 
 void sim_server::post(uint64_t life, const protocol::input& in) {
@@ -184,7 +189,7 @@ void sim_server::receive(const network::handle& c, uint64_t number, const ptr<re
     in.msg = msg;
     const bool append = msg->get_type() == msg_type::append_entries_request;
     const bool object = msg->get_type() == msg_type::install_snapshot_request;
-    const bool would = append ? node_->would_accept(*msg) : object && node_->would_store(*msg);
+    const bool would = append ? node_->would_accept(*msg, local_time()) : object && node_->would_store(*msg);
     in.declined = would && world_.chance().chance(world_.rate(world_.opts().declines));
     requests_[in.number] = {c, number, would && !in.declined, msg->get_type()};
     pending_.insert(in.number);

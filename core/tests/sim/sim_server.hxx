@@ -128,6 +128,7 @@ private:
 
     machine_state machine_;
     uint64_t may_apply_ = 0;
+    uint64_t told_applied_ = 0;  ///< What the protocol knows of the machine.
     bool apply_scheduled_ = false;
     bool installing_ = false;
     bool creating_snapshot_ = false;

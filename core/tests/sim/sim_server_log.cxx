@@ -119,6 +119,7 @@ bool sim_server::apply_next() {
     world_.check().applied(*this, machine_);
     complete_waiter(index);
     maybe_create_snapshot();
+    if (node_->awaits_own_machine()) input(protocol::inputs::applied{index});
     return true;
 }
 
