@@ -147,6 +147,7 @@ void raft::leave_catching_up_if_member() {
 void raft::apply_config(const ptr<cluster_config>& next) {
     ptr<cluster_config> before = config_;
     config_ = next;
+    broadcast_priorities_.clear();
     for (const ptr<srv_config>& server : before->get_servers()) {
         if (!next->get_server(server->get_id())) removed_ids_.insert(server->get_id());
     }

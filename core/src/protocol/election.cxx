@@ -20,7 +20,7 @@ constexpr int32_t zero_priority_patience = 20;
 
 void raft::on_start(const inputs::start& in) {
     priority_at_floor_since_ = now_;
-    grace_ = {state_.term, now_};
+    grace_ = {state_.term, now_, false};
     if (commit_index_ > initial_commit_index_) out_->commit = commit_index_;
     last_vote_decay_ = now_ - settings_.params.election_timeout_upper_bound_;
     if (in.skip_election_timer) {
@@ -106,6 +106,7 @@ void raft::refresh_leader_alive() {
     target_priority_ = std::max(highest_priority(), 1);
     priority_at_floor_since_ = now_;
     leader_is_live_ = true;
+    if (grace_.term != state_.term) grace_.due = true;
     reset_pre_vote();
 }
 
@@ -295,7 +296,7 @@ void raft::become_leader() {
     }
     // A leader's first entry is of its own term: with it all earlier ones commit (Raft 8, 5.4.2).
     index_at_becoming_leader_ = log_.last_index() + 1;
-    append_config(copy_of(*newest_config()));
+    append_config(with_broadcast_priorities(*newest_config()));
     announce_leadership();
     recompute_commit();
     replicate_to_all();

@@ -25,11 +25,12 @@ void raft::announce_leadership() {
 }
 
 bool raft::leaves_election_to_others() {
-    // Others may have applied more and serve their clients sooner; they get a head start, once a
-    // term.
+    // Others may have applied more and serve their clients sooner; they get a head start, once for
+    // each leader that was lost. Not once for each term: terms that nobody can win would keep the
+    // only one who could from ever standing.
     const int32_t grace_ms = settings_.params.grace_period_of_lagging_state_machine_;
     if (grace_ms <= 0 || applied_index_ >= lag_target_) return false;
-    if (grace_.term != state_.term) grace_ = {state_.term, now_};
+    if (grace_.due) grace_ = {state_.term, now_, false};
     return now_ - grace_.since < grace_ms;
 }
 
@@ -66,7 +67,7 @@ void raft::ask_again_how_far(peer_progress& p) {
     // after 1, 2, 4, ... ms, up to a heartbeat, so that a slow or paused state machine does not
     // keep the network busy.
     const bool behind = p.applied != 0 && p.applied < commit_index_;
-    if (!behind || p.busy || p.bytes_in_flight > 0) return;
+    if (!behind || p.busy || p.bytes_in_flight > 0 || p.size_hint < 0) return;
     if (p.ask_again_ms == 0) {
         p.ask_again_ms = 1;
         try_send(p);

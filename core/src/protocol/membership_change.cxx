@@ -244,10 +244,19 @@ void raft::on_set_priority(const inputs::set_priority& in) {
 void raft::change_priority_here(int32_t server, int32_t priority) {
     config_ =
         with_change(*config_, server, [priority](srv_config& s) { s.set_priority(priority); });
+    broadcast_priorities_[server] = priority;
     if (server == id()) my_priority_ = priority;
     for (auto& [peer_id, p] : peers_) {
         if (ptr<srv_config> s = config_->get_server(peer_id)) p.server = s;
     }
+}
+
+ptr<cluster_config> raft::with_broadcast_priorities(const cluster_config& config) const {
+    ptr<cluster_config> next = copy_of(config);
+    for (const auto& [server, priority] : broadcast_priorities_) {
+        if (ptr<srv_config> s = next->get_server(server)) s->set_priority(priority);
+    }
+    return next;
 }
 
 void raft::broadcast_priority(int32_t server, int32_t priority) {

@@ -309,11 +309,15 @@ int32_t raft::election_quorum() const {
 
 int32_t raft::commit_quorum() const {
     if (quorum_is_adjusted()) return adjusted_quorum_size;
-    int32_t n = voters();
+    const int32_t all = voters();
+    int32_t n = all;
     if (settings_.params.exclude_snp_receiver_from_quorum_) {
         for (const auto& [peer_id, p] : peers_) n -= counts(p) && p.transfer ? 1 : 0;
     }
-    return quorum_of(n, settings_.params.custom_commit_quorum_size_);
+    const int32_t custom = settings_.params.custom_commit_quorum_size_;
+    if (n == all || (custom >= 1 && custom <= n)) return quorum_of(n, custom);
+    // Receivers vote, so what is committed without them must still meet every election quorum.
+    return std::max(quorum_of(n, 0), all - election_quorum() + 1);
 }
 
 int32_t raft::highest_priority() const {

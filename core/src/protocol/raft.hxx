@@ -280,6 +280,7 @@ private:
     void on_set_priority(const inputs::set_priority& in);
     void broadcast_priority(int32_t server, int32_t priority);
     void change_priority_here(int32_t server, int32_t priority);
+    ptr<cluster_config> with_broadcast_priorities(const cluster_config& config) const;
     void on_set_user_context(const inputs::set_user_context& in);
     void on_update_server(const inputs::update_server& in);
     void on_set_learner(const inputs::set_learner& in);
@@ -341,6 +342,7 @@ private:
     std::map<uint64_t, ptr<cluster_config>> past_configs_;         ///< Committed, by log index.
     std::map<uint64_t, ptr<cluster_config>> uncommitted_configs_;  ///< In the log, not active yet.
     ptr<snapshot> snapshot_;
+    std::map<int32_t, int32_t> broadcast_priorities_;  ///< Since the last configuration, by server.
 
     // Volatile, on every server.
     srv_role role_ = srv_role::follower;
@@ -381,6 +383,7 @@ private:
     struct {
         uint64_t term = 0;
         time_ms since = 0;
+        bool due = false;  ///< A leader of a later term was heard since.
     } grace_;  ///< When others were last left the election, for the sake of our state machine.
     bool long_timer_once_ = false;
     bool out_of_log_range_ = false;

@@ -198,7 +198,10 @@ TEST_F(requests, commit_index_may_be_held_back_by_the_state_machine) {
     auto held = leader().append_entries({text_buffer("a")});
     EXPECT_EQ(1u, leader().get_target_committed_log_idx());
     EXPECT_EQ(3u, curious->peers_seen);
+    EXPECT_EQ(1u, leader().get_expected_committed_log_idx());
     curious->limit = UINT64_MAX;
+    EXPECT_EQ(2u, leader().get_expected_committed_log_idx()) << "asked anew";
+    EXPECT_EQ(1u, leader().get_target_committed_log_idx()) << "and only asked";
     cluster.node(1).timers->fire(timer_task_type::heartbeat_timer);
     EXPECT_EQ("a@2", text_of(*held->get()));
 }

@@ -65,6 +65,19 @@ TEST(leadership, some_leaders_never_expire) {
     }
 }
 
+// § 29.1: a client that waited in vain has the leadership checked too.
+TEST(leadership, is_checked_after_a_failed_wait) {
+    server s;
+    s.step(inputs::check_leadership{});
+    EXPECT_FALSE(s.noticed(notice::leadership_expired)) << "not leader";
+    s.lead();
+    s.step(inputs::check_leadership{});
+    EXPECT_FALSE(s.noticed(notice::leadership_expired));
+    s.now += 2001;
+    s.step(inputs::check_leadership{});
+    EXPECT_TRUE(s.noticed(notice::leadership_expired));
+}
+
 // B14: a program that refuses to resign keeps its heartbeats.
 TEST(leadership, expired_leader_goes_on_with_heartbeats) {
     server s;
@@ -299,6 +312,23 @@ TEST(leadership, priorities_are_set_by_whom_the_table_says) {
     EXPECT_EQ(set(follower, 2, 7), result::IGNORED);
     EXPECT_TRUE(follower.out.send.empty());
     EXPECT_EQ(set(follower, 2, 7, true), result::BROADCAST);
+}
+
+// B5: what was broadcast becomes durable with the next leader's first configuration, also when the
+// log holds a configuration from before.
+TEST(leadership, broadcast_priority_enters_the_leaders_configuration) {
+    server s;
+    s.receive(append(1, 2, 0, 0, 0, {conf(1, config_of({1, 2, 3}, 1))}));
+    s.persist();
+    inputs::set_priority in;
+    in.server = 3;
+    in.priority = 7;
+    in.broadcast_always = true;
+    s.step(in);
+    s.become_leader();
+    ASSERT_TRUE(s.out.write);
+    EXPECT_EQ(config_in(s.out.write->entries[0])->get_server(3)->get_priority(), 7);
+    EXPECT_EQ(config_in(s.out.write->entries[0])->get_server(2)->get_priority(), 1);
 }
 
 }  // namespace

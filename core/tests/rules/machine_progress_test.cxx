@@ -263,7 +263,16 @@ TEST(machine_progress, lagging_state_machine_leaves_the_election_to_others) {
     EXPECT_FALSE(campaigns(s));
     EXPECT_FALSE(campaigns(s));
     EXPECT_TRUE(campaigns(s)) << "a third timeout ends after 1000 ms";
-    EXPECT_FALSE(campaigns(s)) << "a new term, a new period";
+    EXPECT_TRUE(campaigns(s)) << "nobody won that term: others have had their time";
+    const uint64_t term = s.core->term() + 1;
+    s.receive(append(term, 2, 3, 1, 1));
+    EXPECT_FALSE(campaigns(s)) << "that leader is lost too";
+    EXPECT_FALSE(campaigns(s));
+    s.receive(append(term, 2, 3, 1, 1));
+    s.step(inputs::applied{2});
+    EXPECT_FALSE(campaigns(s)) << "the same term, the same period";
+    EXPECT_TRUE(campaigns(s));
+    s.receive(append(s.core->term() + 1, 2, 3, 1, 1));
     s.step(inputs::applied{3});
     EXPECT_TRUE(campaigns(s)) << "it has caught up";
 }

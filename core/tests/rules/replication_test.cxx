@@ -509,5 +509,25 @@ TEST(replication, leader_with_a_failed_disk_resigns) {
     EXPECT_FALSE(s.core->leader_alive());
 }
 
+// § 11.3: what was sent five times from the same entry on goes out as a single entry, until there is
+// progress.
+TEST(replication, often_repeated_request_shrinks) {
+    server s;
+    s.lead();
+    s.propose();
+    outgoing last = s.one_to(2);
+    for (int i = 0; i < 3; ++i) s.propose();
+    std::vector<size_t> sizes;
+    for (int tries = 0; tries < 7; ++tries) {
+        sizes.push_back(last.msg->log_entries().size());
+        // It answers that it wants the same again.
+        s.answer(last, s.core->term(), last.msg->get_last_log_idx() + 1, true);
+        last = s.one_to(2);
+    }
+    EXPECT_EQ(sizes, (std::vector<size_t>{1, 4, 4, 4, 4, 1, 1}));
+    s.accept(last);
+    EXPECT_EQ(s.one_to(2).msg->log_entries().size(), 3u);
+}
+
 }  // namespace
 }  // namespace rules

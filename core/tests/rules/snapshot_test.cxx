@@ -311,5 +311,47 @@ TEST(snapshot, older_snapshot_does_not_replace_a_newer_one) {
     EXPECT_EQ(s.core->last_snapshot()->get_last_log_idx(), 3u);
 }
 
+/// A leader of this many whose others are all sent a snapshot, except 2.
+struct sending_snapshots : server {
+    explicit sending_snapshots(std::vector<int32_t> members, bool shrink = true)
+        : server(kind(members, shrink)) {
+        become_leader();
+        const std::vector<outgoing> probes = out.send;
+        persist();
+        for (const outgoing& o : probes) {
+            if (o.peer != 2) answer(o, core->term(), 1, false);
+        }
+        to_two = probes.front();
+    }
+    static setup kind(const std::vector<int32_t>& members, bool shrink) {
+        setup s = compacted();
+        s.config = config_of(members);
+        s.params.exclude_snp_receiver_from_quorum_ = shrink;
+        return s;
+    }
+    outgoing to_two;
+};
+
+// § 15.1: receivers of snapshots make the commit quorum smaller, if the program wants that.
+TEST(snapshot, receivers_shrink_the_commit_quorum) {
+    EXPECT_EQ(sending_snapshots({1, 2, 3, 4}, false).core->commit_quorum(), 3);
+    sending_snapshots s({1, 2, 3, 4});
+    EXPECT_EQ(s.core->commit_quorum(), 2);
+    ASSERT_EQ(s.to_two.peer, 2);
+    s.accept(s.to_two);
+    s.answer_question();
+    EXPECT_EQ(s.core->commit_index(), s.core->last_log_index());
+}
+
+// Raft 5.4.3: but they vote, so the quorum must go on meeting those of elections.
+TEST(snapshot, commit_quorum_without_receivers_meets_election_quorums) {
+    for (int32_t n = 2; n <= 7; ++n) {
+        std::vector<int32_t> members;
+        for (int32_t id = 1; id <= n; ++id) members.push_back(id);
+        sending_snapshots s(members);
+        EXPECT_GT(s.core->commit_quorum() + s.core->election_quorum(), n);
+    }
+}
+
 }  // namespace
 }  // namespace rules
