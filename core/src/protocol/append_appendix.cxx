@@ -31,7 +31,8 @@ append_appendix append_appendix::deserialize(const ptr<buffer>& ctx) {
     if (what > applied_index) return found;
     found.what = static_cast<order>(what);
     // Too short for its index: the order stands, the index is unknown.
-    if (what == applied_index && ctx->size() >= order_size + index_size) found.applied = bs.get_u64();
+    if (what == applied_index && ctx->size() >= order_size + index_size)
+        found.applied = bs.get_u64();
     return found;
 }
 

@@ -21,10 +21,8 @@ uint64_t raft::quorum_index(const cluster_config& config) const {
         receivers += p && p->transfer ? 1 : 0;
         matched.push_back(server->get_id() == id() ? own_durable_index() : p ? p->match : 0);
     }
-    int32_t n = static_cast<int32_t>(matched.size());
-    if (settings_.params.exclude_snp_receiver_from_quorum_) n -= receivers;
     const size_t quorum =
-        static_cast<size_t>(quorum_of(n, settings_.params.custom_commit_quorum_size_));
+        static_cast<size_t>(commit_quorum_among(static_cast<int32_t>(matched.size()), receivers));
     if (matched.size() < quorum) return 0;
     std::sort(matched.begin(), matched.end(), std::greater<uint64_t>());
     return matched[quorum - 1];
@@ -41,7 +39,7 @@ bool raft::leaver_needs_us() const {
 }
 
 uint64_t raft::commit_candidate() const {
-    uint64_t candidate = log_.last_index();
+    uint64_t candidate = std::min(log_.last_index(), healthy_index());
     for (const cluster_config* config : decisive_configs()) {
         if (config == config_.get() && leaver_needs_us()) continue;
         candidate = std::min(candidate, quorum_index(*config));

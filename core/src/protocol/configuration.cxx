@@ -172,9 +172,9 @@ void raft::apply_config(const ptr<cluster_config>& next) {
     priority_at_floor_since_ = now_;
     notify(notice::config_active, -1, next->get_log_idx());
     out_->notices.back().config = next;
-    // A leader that the cluster has removed, or made a learner, leads until that is committed (Raft
-    // section 6) and another knows it: as long as nobody does, its vote may be needed.
-    retires_with_ = role_ == srv_role::leader && !is_voter() ? next->get_log_idx() : 0;
+    // A leader that the cluster has removed, or made a learner, led only until that was committed
+    // (Raft section 6).
+    if (role_ == srv_role::leader && !is_voter()) resign(false);
 }
 
 }  // namespace protocol

@@ -139,8 +139,8 @@ struct notice {
         bad_message,         ///< peer sent what no honest server sends; text says what.
         snapshot_wanted,     ///< A peer needs a snapshot newer than ours: create one.
         quorum_adjustment_wanted,  ///< The other of two voters is away: ask, then `adjust_quorum`.
-        isolated,            ///< N22: this server cannot hear a leader that a quorum hears.
-        halt,                ///< A rule of the protocol was broken; code says which.
+        isolated,                  ///< N22: this server cannot hear a leader that a quorum hears.
+        halt,                      ///< A rule of the protocol was broken; code says which.
     };
     kind what = became_follower;
     uint64_t term = 0;

@@ -138,8 +138,7 @@ bool raft::elects(const std::set<int32_t>& supporters) const {
         for (const ptr<srv_config>& server : config->get_servers()) {
             count += is_regular(*server) && supporters.count(server->get_id()) ? 1 : 0;
         }
-        const int32_t custom = settings_.params.custom_election_quorum_size_;
-        if (count < quorum_of(voters_of(*config), custom)) return false;
+        if (count < election_quorum_among(voters_of(*config))) return false;
     }
     return true;
 }

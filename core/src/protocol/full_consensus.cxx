@@ -52,8 +52,7 @@ uint64_t raft::append_flags(const peer_progress& p, uint64_t through) const {
 }
 
 bool raft::append_comes_after_gap(time_ms now) const {
-    if (!settings_.params.use_full_consensus_among_healthy_members_ ||
-        role_ == srv_role::leader) {
+    if (!settings_.params.use_full_consensus_among_healthy_members_ || role_ == srv_role::leader) {
         return false;
     }
     return now - last_append_ > follower_patience_ms();

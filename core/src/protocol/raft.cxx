@@ -176,7 +176,6 @@ void raft::become_follower() {
         joining_.reset();
     }
     leaving_ = -1;
-    retires_with_ = 0;
     awaits_own_machine_ = false;
     quorum_adjusted_ = false;
     role_ = srv_role::follower;
@@ -302,22 +301,29 @@ int32_t raft::voters() const {
     return count;
 }
 
-int32_t raft::election_quorum() const {
+int32_t raft::election_quorum_among(int32_t voters) const {
     if (quorum_is_adjusted()) return adjusted_quorum_size;
-    return quorum_of(voters(), settings_.params.custom_election_quorum_size_);
+    return quorum_of(voters, settings_.params.custom_election_quorum_size_);
+}
+
+int32_t raft::commit_quorum_among(int32_t voters, int32_t receivers) const {
+    if (quorum_is_adjusted()) return adjusted_quorum_size;
+    const raft_params& params = settings_.params;
+    const int32_t n = voters - (params.exclude_snp_receiver_from_quorum_ ? receivers : 0);
+    const int32_t custom = params.custom_commit_quorum_size_;
+    if (n == voters || (custom >= 1 && custom <= n)) return quorum_of(n, custom);
+    // Receivers vote, so what is committed without them must still meet every election quorum.
+    return std::max(quorum_of(n, 0), voters - election_quorum_among(voters) + 1);
+}
+
+int32_t raft::election_quorum() const {
+    return election_quorum_among(voters());
 }
 
 int32_t raft::commit_quorum() const {
-    if (quorum_is_adjusted()) return adjusted_quorum_size;
-    const int32_t all = voters();
-    int32_t n = all;
-    if (settings_.params.exclude_snp_receiver_from_quorum_) {
-        for (const auto& [peer_id, p] : peers_) n -= counts(p) && p.transfer ? 1 : 0;
-    }
-    const int32_t custom = settings_.params.custom_commit_quorum_size_;
-    if (n == all || (custom >= 1 && custom <= n)) return quorum_of(n, custom);
-    // Receivers vote, so what is committed without them must still meet every election quorum.
-    return std::max(quorum_of(n, 0), all - election_quorum() + 1);
+    int32_t receivers = 0;
+    for (const auto& [peer_id, p] : peers_) receivers += counts(p) && p.transfer ? 1 : 0;
+    return commit_quorum_among(voters(), receivers);
 }
 
 int32_t raft::highest_priority() const {

@@ -74,9 +74,7 @@ public:
     /// What the quorum rule would commit now, for asking the program; the commit index if that is
     /// not more, or this server does not lead. Linear in the number of peers.
     commit_question expected_commit() const;
-    bool is_excluded_by_leader() const {
-        return excluded_by_leader_ && role_ != srv_role::leader;
-    }
+    bool is_excluded_by_leader() const { return excluded_by_leader_ && role_ != srv_role::leader; }
     bool is_marked_down() const { return self_marked_down_; }
     bool is_part_of_full_consensus(time_ms now) const;
     /// The other of two voters is away and this one may go on alone (behaviour 20).
@@ -128,6 +126,8 @@ private:
     bool is_voter_in(const cluster_config& config) const;
     bool is_voter() const { return is_voter_in(*config_); }
     int32_t voters() const;
+    int32_t election_quorum_among(int32_t voters) const;
+    int32_t commit_quorum_among(int32_t voters, int32_t receivers) const;
     int32_t highest_priority() const;
     int32_t max_heartbeat_ms() const;
 
@@ -430,9 +430,6 @@ private:
     bool awaits_own_machine_ = false;
     bool quorum_adjusted_ = false;
     time_ms quorum_checked_at_ = never;
-    /// Log index of the committed configuration in which this leader has no vote any more; it leads
-    /// on until another has heard of that. 0: none.
-    uint64_t retires_with_ = 0;
     time_ms last_transfer_check_ = 0;
     struct handover {
         int32_t successor = -1;

@@ -18,9 +18,6 @@ void raft::on_append_response(peer_progress& p, const sent_request& was, const r
         if (peer == leaving_ && was.commit >= leaving_index_ && p.match >= leaving_index_) {
             return finish_leaving();  // It knows that its removal is committed.
         }
-        if (retires_with_ != 0 && counts(p) && p.commit_seen >= retires_with_) {
-            return resign(false);  // It can be elected without us now.
-        }
     } else if (was.ordinary || was.stream_epoch == p.stream_epoch) {
         on_append_refused(p, resp);
     } else {

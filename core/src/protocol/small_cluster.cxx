@@ -13,8 +13,9 @@ constexpr time_ms check_interval_ms = 1000;
 }  // namespace
 
 bool raft::quorum_is_adjusted() const {
+    // Also while the other one is being removed, which would need it otherwise.
     return quorum_adjusted_ && settings_.params.auto_adjust_quorum_for_small_cluster_ &&
-           voters() == 2;
+           voters_of(*config_) == 2;
 }
 
 peer_progress* raft::other_of_two() {
@@ -33,8 +34,7 @@ bool raft::is_away(const peer_progress& p) const {
     if (silence_of(p, now_) > patience) return true;
     // A match of 0 says only that it has not answered on this connection yet.
     return p.match != 0 &&
-           p.match + static_cast<uint64_t>(std::max(params.stale_log_gap_, 0)) <
-               log_.last_index();
+           p.match + static_cast<uint64_t>(std::max(params.stale_log_gap_, 0)) < log_.last_index();
 }
 
 void raft::consider_other_of_two() {
@@ -63,9 +63,9 @@ void raft::consider_standing_alone() {
 
 void raft::on_adjust_quorum() {
     const peer_progress* other = other_of_two();
-    const bool still_away = other && (role_ == srv_role::leader
-                                          ? is_away(*other)
-                                          : pre_vote_.unanswered > settings_.limits.vote);
+    const bool still_away =
+        other && (role_ == srv_role::leader ? is_away(*other)
+                                            : pre_vote_.unanswered > settings_.limits.vote);
     if (!still_away) return;  // It came back while the program was asked.
     quorum_adjusted_ = true;
     recompute_commit();

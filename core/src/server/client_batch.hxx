@@ -83,7 +83,7 @@ public:
 
 private:
     std::mutex lock_;
-    std::map<uint64_t, ptr<client_batch>> unwritten_;       ///< By proposal. Guarded by `lock_`.
+    std::map<uint64_t, ptr<client_batch>> unwritten_;         ///< By proposal. Guarded by `lock_`.
     std::multimap<uint64_t, ptr<client_batch>> undelivered_;  ///< By last index. Likewise.
 };
 

@@ -248,7 +248,7 @@ private:
     bool draining_ = false;
     bool asking_ = false;  ///< `adjust_commit_index` or the term function runs.
     srv_state::inc_term_func term_function_;
-    uint64_t told_applied_ = 0;  ///< What the protocol knows of the state machine.
+    uint64_t told_applied_ = 0;               ///< What the protocol knows of the state machine.
     std::vector<protocol::input> postponed_;  ///< Entered meanwhile.
     uint64_t next_number_ = 1;
     std::map<uint64_t, response_handler> waiting_;  ///< Requests that have no reply yet.

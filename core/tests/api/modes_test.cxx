@@ -39,7 +39,8 @@ struct modes : testing::Test {
     ptr<cmd_result<ptr<buffer>>> append(const std::string& text) {
         return server(1).append_entries({text_buffer(text)});
     }
-    /// Lets server 1 ask how far the others are until the result is there; heartbeats are not needed.
+    /// Lets server 1 ask how far the others are until the result is there; heartbeats are not
+    /// needed.
     testing::AssertionResult finished(cmd_result<ptr<buffer>>& result) {
         return eventually("a result", [&] {
             cluster.node(1).timers->fire(other_timers);
@@ -128,8 +129,8 @@ TEST_F(modes, leadership_waits_for_the_state_machine) {
     EXPECT_FALSE(early->has_result());
 
     server(2).resume_state_machine_execution();
-    EXPECT_TRUE(eventually("server 2 to show itself as leader",
-                           [&] { return server(2).is_leader(); }));
+    EXPECT_TRUE(
+        eventually("server 2 to show itself as leader", [&] { return server(2).is_leader(); }));
     EXPECT_TRUE(server(2).is_leader_sm_fully_caught_up());
     EXPECT_TRUE(eventually("the event", [&] { return lines.count("BecomeLeader 2") == 1; }));
     EXPECT_EQ(0u, text_of(*early->get()).find("c@")) << "whoever waited hears of it (B12)";

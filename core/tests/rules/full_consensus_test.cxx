@@ -292,7 +292,8 @@ TEST(full_consensus, follower_is_part_while_appends_flow) {
     server s(full_consensus(3));
     EXPECT_FALSE(s.core->is_part_of_full_consensus(s.now));
     auto receive = [&s](uint64_t prev, uint64_t flags = 0) {
-        ptr<req_msg> msg = cs_new<req_msg>(1, msg_type::append_entries_request, 1, 3, prev, prev, 0);
+        ptr<req_msg> msg =
+            cs_new<req_msg>(1, msg_type::append_entries_request, 1, 3, prev, prev, 0);
         msg->set_extra_flags(flags);
         s.receive(msg);
     };

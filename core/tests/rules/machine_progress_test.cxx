@@ -22,9 +22,8 @@ setup tracking() {
 /// `peer` accepts the only append to it and says how far its state machine is.
 const effects& accept_applied(server& s, const outgoing& append, uint64_t applied) {
     req_msg& msg = *append.msg;
-    return s.answer(append, msg.get_term(),
-                    msg.get_last_log_idx() + msg.log_entries().size() + 1, true,
-                    report_of(applied));
+    return s.answer(append, msg.get_term(), msg.get_last_log_idx() + msg.log_entries().size() + 1,
+                    true, report_of(applied));
 }
 
 uint64_t applied_of(server& s, int32_t peer) {

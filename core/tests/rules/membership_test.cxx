@@ -502,28 +502,6 @@ TEST(membership, uncommitted_removal_is_carried_on) {
     EXPECT_EQ(again->get_log_idx(), 2u);
 }
 
-// Raft 6: a leader that inherits its own removal leads until another knows of the commit. In a
-// cluster of two the other could not be elected otherwise.
-TEST(membership, removed_leader_goes_on_until_another_knows) {
-    setup pair;
-    pair.config = config_of({1, 2});
-    server s(pair);
-    s.receive(append(1, 2, 0, 0, 0, {conf(1, config_of({2}, 1))}));
-    s.persist();
-    s.become_leader();
-    const outgoing removal = s.one_to(2);
-    s.persist();
-    s.accept(removal);
-    s.answer_question();
-    ASSERT_EQ(s.core->commit_index(), 2u);
-    EXPECT_EQ(s.core->config()->get_servers().size(), 1u);
-    EXPECT_EQ(s.core->role(), srv_role::leader);
-    const outgoing announcement = s.one_to(2);
-    EXPECT_EQ(announcement.msg->get_commit_idx(), 2u);
-    s.accept(announcement);
-    EXPECT_EQ(s.core->role(), srv_role::follower);
-}
-
 // § 2.1: a configuration found in the log at start is in progress, and not in force.
 TEST(membership, configuration_in_the_log_at_start_is_in_progress) {
     memory_log log;

@@ -509,8 +509,8 @@ TEST(replication, leader_with_a_failed_disk_resigns) {
     EXPECT_FALSE(s.core->leader_alive());
 }
 
-// § 11.3: what was sent five times from the same entry on goes out as a single entry, until there is
-// progress.
+// § 11.3: what was sent five times from the same entry on goes out as a single entry, until there
+// is progress.
 TEST(replication, often_repeated_request_shrinks) {
     server s;
     s.lead();

@@ -190,5 +190,21 @@ TEST(small_cluster, can_be_switched_off) {
     EXPECT_EQ(s.core->commit_quorum(), 2);
 }
 
+// § 20, 26.4: the one that is left can remove the dead one, and is a cluster of its own then.
+TEST(small_cluster, dead_server_can_be_removed) {
+    survivor s;
+    s.step(inputs::remove_server{1, 2});
+    ASSERT_TRUE(s.out.answers.at(0).accepted);
+    for (int beats = 0; beats < 6 && s.core->config()->get_servers().size() > 1; ++beats) {
+        s.heartbeat(2);
+        s.persist();
+    }
+    EXPECT_EQ(s.core->config()->get_servers().size(), 1u);
+    EXPECT_FALSE(s.core->quorum_is_adjusted());
+    s.propose();
+    s.persist();
+    EXPECT_EQ(s.core->commit_index(), s.core->last_log_index());
+}
+
 }  // namespace
 }  // namespace rules

@@ -174,12 +174,12 @@ std::string options::describe() const {
       << (params.use_full_consensus_among_healthy_members_ ? ", full consensus" : "")
       << (params.track_peers_sm_commit_idx_ ? ", tracking" : "")
       << (params.wait_for_sm_catchup_on_becoming_leader_ ? ", leaders wait" : "") << ", grace "
-      << params.grace_period_of_lagging_state_machine_ << ", expiry "
-      << params.leadership_expiry_ << ", network " << network_delay << " us, store " << store_delay
-      << ", sync " << sync_delay << ", apply " << apply_delay << ", proposals every "
-      << propose_every << ", chaos " << chaos / ms << " ms; loss " << loss << "/" << black_holes
-      << ", spikes " << spikes << ", declines " << declines << ", read failures " << read_failures
-      << ", kept back " << kept_back << ", pins " << commit_pins << ", skew " << clock_skew_per_1000
+      << params.grace_period_of_lagging_state_machine_ << ", expiry " << params.leadership_expiry_
+      << ", network " << network_delay << " us, store " << store_delay << ", sync " << sync_delay
+      << ", apply " << apply_delay << ", proposals every " << propose_every << ", chaos "
+      << chaos / ms << " ms; loss " << loss << "/" << black_holes << ", spikes " << spikes
+      << ", declines " << declines << ", read failures " << read_failures << ", kept back "
+      << kept_back << ", pins " << commit_pins << ", skew " << clock_skew_per_1000
       << (machine_is_durable ? ", durable machine" : "") << (size_hints ? ", hints" : "")
       << (crashes ? ", crashes" : "") << (partitions ? ", partitions" : "")
       << (stalls ? ", stalls" : "") << (slow_disks ? ", slow disks" : "")

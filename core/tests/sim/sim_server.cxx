@@ -189,7 +189,8 @@ void sim_server::receive(const network::handle& c, uint64_t number, const ptr<re
     in.msg = msg;
     const bool append = msg->get_type() == msg_type::append_entries_request;
     const bool object = msg->get_type() == msg_type::install_snapshot_request;
-    const bool would = append ? node_->would_accept(*msg, local_time()) : object && node_->would_store(*msg);
+    const bool would =
+        append ? node_->would_accept(*msg, local_time()) : object && node_->would_store(*msg);
     in.declined = would && world_.chance().chance(world_.rate(world_.opts().declines));
     requests_[in.number] = {c, number, would && !in.declined, msg->get_type()};
     pending_.insert(in.number);
