@@ -207,12 +207,20 @@ public:
     /// Follower: asks the leader to rebuild its connection.
     void send_reconnect_request();
     void update_params(const raft_params& new_params);
+    /// While one of two goes on alone, both custom quorum sizes read as 1; passing that back to
+    /// `update_params` changes nothing.
     raft_params get_current_params() const;
+    /// Chooses the term of each of this server's candidacies; null: the next one. The function runs
+    /// with a lock of the server held and may call getters only. A result that is not greater than
+    /// its argument, or an exception, means no candidacy this time.
     void set_inc_term_func(srv_state::inc_term_func func);
     /// Announces this server as down, for full consensus. Returns the old flag; refused on a
     /// leader.
     bool set_self_mark_down(bool to);
+    /// True: this server holds every entry that is committed at the moment, provided that the
+    /// cluster uses full consensus. False for a moment after each start.
     bool is_part_of_full_consensus();
+    /// Follower: the leader's last word was that it commits without this server. Leader: false.
     bool is_excluded_by_leader();
     /// The process's default set; thread-safe.
     static limits get_raft_limits();
@@ -229,6 +237,8 @@ public:
     bool is_initialized() const;
     bool is_catching_up() const;
     bool is_receiving_snapshot() const;
+    /// Not while an elected server waits for its state machine; see
+    /// `raft_params::wait_for_sm_catchup_on_becoming_leader_`.
     bool is_leader() const;
     /// -1: none known.
     int32 get_leader() const;
@@ -247,6 +257,8 @@ public:
     /// Index of this leadership's first entry; 0 if not leader.
     uint64_t get_log_idx_at_becoming_leader() const;
     bool is_leader_sm_fully_caught_up() const;
+    /// Leader: what would be committed if that were decided now; asks
+    /// `state_machine::adjust_commit_index`. Elsewhere, and at least, what is committed.
     ulong get_expected_committed_log_idx();
     /// Committed; do not modify.
     ptr<cluster_config> get_config() const;
