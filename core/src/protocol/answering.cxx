@@ -18,17 +18,16 @@ void raft::answer_now(uint64_t request, const ptr<resp_msg>& resp) {
 void raft::answer_when_durable(uint64_t request, const ptr<resp_msg>& resp, uint64_t index) {
     // An acknowledgement counts towards a commit, so what it vouches for must outlive a crash
     // (Raft figure 2: persistent state is updated before responding to RPCs).
-    if (index <= durable_index_) return answer_accepted(request, resp);
-    waiting_answers_.push_back({request, index, resp});
+    const waiting_answer w{request, index, now_, resp};
+    if (index <= durable_index_) return answer_accepted(w);
+    waiting_answers_.push_back(w);
 }
 
 void raft::release_durable_answers() {
     auto ready = std::stable_partition(
         waiting_answers_.begin(), waiting_answers_.end(),
         [this](const waiting_answer& w) { return w.index <= durable_index_; });
-    for (auto w = waiting_answers_.begin(); w != ready; ++w) {
-        answer_accepted(w->request, w->resp);
-    }
+    for (auto w = waiting_answers_.begin(); w != ready; ++w) answer_accepted(*w);
     waiting_answers_.erase(waiting_answers_.begin(), ready);
 }
 

@@ -63,8 +63,12 @@ time_ms raft::follower_patience_ms() const {
            settings_.limits.full_consensus_follower;
 }
 
-void raft::answer_accepted(uint64_t request, const ptr<resp_msg>& resp) {
-    last_accepted_append_ = now_;
+void raft::answer_accepted(const waiting_answer& w) {
+    // The leader's patience with us began before it sent the request, however long our disk took.
+    // But it was not silent meanwhile; it waited for this answer.
+    last_accepted_append_ = w.received_at;
+    last_append_ = now_;
+    const ptr<resp_msg>& resp = w.resp;
     if (self_marked_down_) resp->set_extra_flags(resp_msg::SELF_MARK_DOWN);
     if (settings_.params.track_peers_sm_commit_idx_) {
         append_appendix report;
@@ -73,7 +77,7 @@ void raft::answer_accepted(uint64_t request, const ptr<resp_msg>& resp) {
         report.applied = std::min(applied_index_, commit_index_);
         resp->set_ctx(report.serialize());
     }
-    answer_now(request, resp);
+    answer_now(w.request, resp);
 }
 
 void raft::on_mark_down(const inputs::mark_down& in) {

@@ -132,10 +132,16 @@ private:
     int32_t max_heartbeat_ms() const;
 
     // answering.cxx
+    /// The answer to request `request`, which vouches for the log up to `index`.
+    struct waiting_answer {
+        uint64_t request;
+        uint64_t index;
+        time_ms received_at;
+        ptr<resp_msg> resp;
+    };
     ptr<resp_msg> make_response(const req_msg& req, msg_type type, uint64_t next, bool accepted);
     void answer_now(uint64_t request, const ptr<resp_msg>& resp);
     void answer_when_durable(uint64_t request, const ptr<resp_msg>& resp, uint64_t index);
-    void answer_accepted(uint64_t request, const ptr<resp_msg>& resp);
     void release_durable_answers();
     void refuse_answers_from(uint64_t index);
 
@@ -222,6 +228,7 @@ private:
     bool append_comes_after_gap(time_ms now) const;
     time_ms follower_patience_ms() const;
     void on_mark_down(const inputs::mark_down& in);
+    void answer_accepted(const waiting_answer& w);
 
     // machine_progress.cxx
     void on_applied(const inputs::applied& in);
@@ -364,17 +371,12 @@ private:
     std::set<int32_t> removed_ids_;  ///< Known to have been members once (B3).
 
     // Answers that wait for the disk, by request number, in order of the index they vouch for.
-    struct waiting_answer {
-        uint64_t request;
-        uint64_t index;
-        ptr<resp_msg> resp;
-    };
     std::deque<waiting_answer> waiting_answers_;
 
     // Full consensus, as a follower.
     static constexpr time_ms never = std::numeric_limits<time_ms>::min() / 2;
-    time_ms last_append_ = never;           ///< When a request came, accepted or not.
-    time_ms last_accepted_append_ = never;  ///< When one was acknowledged.
+    time_ms last_append_ = never;  ///< When a request came, accepted or not, or was answered.
+    time_ms last_accepted_append_ = never;  ///< When the last one came that was acknowledged.
     bool self_marked_down_ = false;
     bool excluded_by_leader_ = false;
 

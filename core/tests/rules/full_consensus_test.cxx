@@ -324,6 +324,23 @@ TEST(full_consensus, part_only_by_what_is_acknowledged) {
     EXPECT_TRUE(s.core->is_part_of_full_consensus(s.now));
 }
 
+// § 19.4, 19.5: a slow disk makes no gap, since the leader waits for the answer; but the claim to
+// be part ages from the request on.
+TEST(full_consensus, slow_disk_is_no_gap_and_no_claim) {
+    server s(full_consensus());
+    s.receive(append(1, 2, 0, 0, 0));
+    s.receive(append(1, 2, 0, 0, 0, {app(1)}));
+    s.store();
+    s.now += 500;
+    s.durable();
+    ASSERT_TRUE(s.reply().get_accepted());
+    EXPECT_FALSE(s.core->is_part_of_full_consensus(s.now));
+    s.now += 200;
+    s.receive(append(1, 2, 1, 1, 0));
+    EXPECT_TRUE(s.reply().get_accepted());
+    EXPECT_TRUE(s.core->is_part_of_full_consensus(s.now));
+}
+
 // § 19.5: the flag goes out with accepted appends; a leader has none.
 TEST(full_consensus, mark_is_returned_in_accepted_appends) {
     server s(full_consensus());

@@ -529,5 +529,25 @@ TEST(replication, often_repeated_request_shrinks) {
     EXPECT_EQ(s.one_to(2).msg->log_entries().size(), 3u);
 }
 
+// § 1.1, B1: changed settings reach peers that were slowed down under the old ones.
+TEST(replication, new_settings_reach_peers) {
+    server s;
+    s.lead();
+    s.heartbeat(2);
+    s.send_failed(s.one_to(2));
+    s.heartbeat(2);
+    ASSERT_EQ(s.armed(timer_kind::heartbeat, 2), 150);
+    settings faster;
+    faster.params = setup().params;
+    faster.params.heart_beat_interval_ = 40;
+    faster.params.rpc_failure_backoff_ = 7;
+    s.step(inputs::settings_changed{faster});
+    s.heartbeat(2);
+    EXPECT_EQ(s.armed(timer_kind::heartbeat, 2), 40);
+    s.send_failed(s.one_to(2));
+    s.heartbeat(2);
+    EXPECT_EQ(s.armed(timer_kind::heartbeat, 2), 47);
+}
+
 }  // namespace
 }  // namespace rules
