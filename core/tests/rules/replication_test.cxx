@@ -537,6 +537,7 @@ TEST(replication, new_settings_reach_peers) {
     s.send_failed(s.one_to(2));
     s.heartbeat(2);
     ASSERT_EQ(s.armed(timer_kind::heartbeat, 2), 150);
+    const outgoing again = s.one_to(2);
     settings faster;
     faster.params = setup().params;
     faster.params.heart_beat_interval_ = 40;
@@ -544,7 +545,7 @@ TEST(replication, new_settings_reach_peers) {
     s.step(inputs::settings_changed{faster});
     s.heartbeat(2);
     EXPECT_EQ(s.armed(timer_kind::heartbeat, 2), 40);
-    s.send_failed(s.one_to(2));
+    s.send_failed(again);
     s.heartbeat(2);
     EXPECT_EQ(s.armed(timer_kind::heartbeat, 2), 47);
 }
