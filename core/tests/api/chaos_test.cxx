@@ -4,7 +4,7 @@
 #include <shared_mutex>
 #include <thread>
 
-#include "api/asio_cluster.hxx"
+#include "doubles/asio_cluster.hxx"
 
 // Clients at work while servers come and go: what was acknowledged stays, and all agree.
 

@@ -1,7 +1,7 @@
 #include <atomic>
 #include <thread>
 
-#include "api/asio_cluster.hxx"
+#include "doubles/asio_cluster.hxx"
 
 // Several servers over the asio transport.
 

@@ -1,4 +1,4 @@
-#include "api/asio_cluster.hxx"
+#include "doubles/asio_cluster.hxx"
 
 // Log stores that are slow to reach the disk (behaviour 21).
 

@@ -2,8 +2,8 @@
 #include <functional>
 #include <mutex>
 
-#include "api/sync_network.hxx"
-#include "api/waiting.hxx"
+#include "doubles/sync_network.hxx"
+#include "doubles/waiting.hxx"
 
 // What the program is told, in which order, and what its answers do (behaviour 35). On a network
 // that delivers inline, so that orders are exact.
@@ -108,8 +108,8 @@ struct events : testing::Test {
     ptr<cmd_result<ptr<buffer>>> append(const std::string& text) {
         return first().server->append_entries({text_buffer(text)});
     }
-    sync_node& first() { return cluster.node(1); }
-    sync_node& second() { return cluster.node(2); }
+    manual_node& first() { return cluster.node(1); }
+    manual_node& second() { return cluster.node(2); }
 
     trace lines[3];
     std::mutex decision_lock;
@@ -325,8 +325,8 @@ TEST(membership_events, of_joining_and_leaving) {
             return cb_func::Ok;
         };
     };
-    sync_node first(1, network), second(2, network);
-    for (sync_node* n : {&first, &second}) {
+    manual_node first(1, network), second(2, network);
+    for (manual_node* n : {&first, &second}) {
         auto alone = cs_new<cluster_config>();
         alone->get_servers().push_back(cs_new<srv_config>(n->id, n->endpoint));
         n->mgr = cs_new<memory_state_mgr>(n->id, alone);

@@ -1,8 +1,8 @@
 #include <atomic>
 #include <vector>
 
-#include "api/sync_network.hxx"
-#include "api/waiting.hxx"
+#include "doubles/sync_network.hxx"
+#include "doubles/waiting.hxx"
 
 // Optional modes as the program sees them: its choice of terms, waiting for state machines, full
 // consensus, and clusters of two (behaviour 2.3, 8.3, 19, 20).

@@ -1,8 +1,8 @@
 #include <atomic>
 #include <thread>
 
-#include "api/sync_network.hxx"
-#include "api/waiting.hxx"
+#include "doubles/sync_network.hxx"
+#include "doubles/waiting.hxx"
 #include "server/apply_gate.hxx"
 #include "server/client_batch.hxx"
 #include "server/commit_watchers.hxx"

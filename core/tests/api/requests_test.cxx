@@ -1,7 +1,7 @@
 #include <atomic>
 
-#include "api/sync_network.hxx"
-#include "api/waiting.hxx"
+#include "doubles/sync_network.hxx"
+#include "doubles/waiting.hxx"
 
 // Requests that reach a server through a transport of the program's own (api 25), on a network
 // that delivers inline.

@@ -1,7 +1,7 @@
 #include <thread>
 
-#include "api/asio_cluster.hxx"
-#include "api/sync_network.hxx"
+#include "doubles/asio_cluster.hxx"
+#include "doubles/sync_network.hxx"
 
 // Ends of servers (behaviour 34).
 

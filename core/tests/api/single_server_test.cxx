@@ -1,4 +1,4 @@
-#include "api/asio_cluster.hxx"
+#include "doubles/asio_cluster.hxx"
 
 // A cluster of one, and what needs no others.
 

@@ -1,4 +1,4 @@
-#include "api/asio_cluster.hxx"
+#include "doubles/asio_cluster.hxx"
 
 // Snapshots of a server's own state, and their way to others.
 

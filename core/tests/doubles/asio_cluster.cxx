@@ -1,4 +1,4 @@
-#include "api/asio_cluster.hxx"
+#include "doubles/asio_cluster.hxx"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

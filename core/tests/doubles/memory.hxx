@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "nuraft.hxx"
+#include "libnuraft/nuraft.hxx"
 
 namespace nuraft {
 namespace test {
@@ -117,6 +117,8 @@ public:
     ptr<snapshot> last_snapshot() override;
     ulong last_commit_index() override;
     void create_snapshot(snapshot& s, async_result<bool>::handler_type& when_done) override;
+    int64 get_next_batch_size_hint_in_bytes() override;
+    uint64_t adjust_commit_index(const adjust_commit_index_params& params) override;
 
     /// The committed texts by index.
     std::map<ulong, std::string> committed() const;
@@ -129,6 +131,15 @@ public:
     /// Commits wait from here on, until `open_gate`.
     void close_gate();
     void open_gate();
+    /// What a leader is asked to send at once, from now on.
+    void set_size_hint(int64 bytes);
+    /// As a leader, commits nothing that this server does not hold; -1: the quorum decides.
+    void pin_commit_to(int32 server);
+    /// Creations of snapshots remain under way, until `finish_snapshot`.
+    void hold_snapshots(bool on);
+    /// Ends the creation under way; false: there is none.
+    bool finish_snapshot(bool ok = true);
+    int snapshots_created() const;
     void record_in(trace* t);
 
 private:
@@ -149,6 +160,12 @@ private:
     int open_contexts_ = 0;
     int installs_ = 0;
     ulong failing_object_ = 0;
+    int64 size_hint_ = 0;
+    int32 pinned_to_ = -1;
+    bool hold_snapshots_ = false;
+    int snapshots_created_ = 0;
+    kept_snapshot held_;  ///< Under way.
+    async_result<bool>::handler_type held_done_;
     trace* trace_ = nullptr;
 };
 

@@ -1,4 +1,4 @@
-#include "api/doubles.hxx"
+#include "doubles/memory.hxx"
 
 #include <algorithm>
 #include <cstring>
@@ -330,15 +330,64 @@ ulong memory_state_machine::last_commit_index() {
 
 void memory_state_machine::create_snapshot(snapshot& s,
                                            async_result<bool>::handler_type& when_done) {
+    bool at_once;
     {
         std::lock_guard<std::mutex> guard(lock_);
-        kept_.meta = snapshot::deserialize(*s.serialize());
-        kept_.state = committed_;
+        held_.meta = snapshot::deserialize(*s.serialize());
+        held_.state = committed_;
+        held_done_ = when_done;
+        at_once = !hold_snapshots_;
         note("create_snapshot " + std::to_string(s.get_last_log_idx()));
     }
-    bool ok = true;
+    if (at_once) finish_snapshot();
+}
+
+bool memory_state_machine::finish_snapshot(bool ok) {
+    async_result<bool>::handler_type done;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        if (!held_done_) return false;
+        done.swap(held_done_);
+        if (ok) {
+            kept_ = held_;
+            ++snapshots_created_;
+        }
+    }
     ptr<std::exception> no_error;
-    when_done(ok, no_error);
+    done(ok, no_error);
+    return true;
+}
+
+void memory_state_machine::hold_snapshots(bool on) {
+    std::lock_guard<std::mutex> guard(lock_);
+    hold_snapshots_ = on;
+}
+
+int memory_state_machine::snapshots_created() const {
+    std::lock_guard<std::mutex> guard(lock_);
+    return snapshots_created_;
+}
+
+int64 memory_state_machine::get_next_batch_size_hint_in_bytes() {
+    std::lock_guard<std::mutex> guard(lock_);
+    return size_hint_;
+}
+
+void memory_state_machine::set_size_hint(int64 bytes) {
+    std::lock_guard<std::mutex> guard(lock_);
+    size_hint_ = bytes;
+}
+
+uint64_t memory_state_machine::adjust_commit_index(const adjust_commit_index_params& params) {
+    std::lock_guard<std::mutex> guard(lock_);
+    auto pinned = params.peer_index_map_.find(pinned_to_);
+    if (pinned == params.peer_index_map_.end()) return params.expected_commit_index_;
+    return std::min(params.expected_commit_index_, pinned->second);
+}
+
+void memory_state_machine::pin_commit_to(int32 server) {
+    std::lock_guard<std::mutex> guard(lock_);
+    pinned_to_ = server;
 }
 
 std::map<ulong, std::string> memory_state_machine::committed() const {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "api/doubles.hxx"
-#include "api/waiting.hxx"
-#include "nuraft.hxx"
+#include "doubles/memory.hxx"
+#include "doubles/waiting.hxx"
+#include "libnuraft/nuraft.hxx"
 
 namespace nuraft {
 namespace test {
