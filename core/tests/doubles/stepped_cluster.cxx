@@ -121,7 +121,8 @@ testing::AssertionResult stepped_cluster::settle(int32 leader) {
         network->run();
         const ulong last = server(leader).get_last_log_idx();
         for (auto& n : nodes_) {
-            if (n->server && n->server->get_committed_log_idx() < last) return false;
+            if (!n->server || !server(leader).get_srv_config(n->id)) continue;
+            if (n->server->get_committed_log_idx() < last) return false;
         }
         return true;
     });
@@ -131,8 +132,8 @@ ptr<cmd_result<ptr<buffer>>> stepped_cluster::append(int32 id, const std::string
     return server(id).append_entries({text_buffer(text)});
 }
 
-ptr<cmd_result<ptr<buffer>>> stepped_cluster::append(int32 id,
-                                                     const std::vector<std::string>& texts) {
+ptr<cmd_result<ptr<buffer>>> stepped_cluster::append_batch(
+    int32 id, const std::vector<std::string>& texts) {
     std::vector<ptr<buffer>> entries;
     for (const std::string& t : texts) entries.push_back(text_buffer(t));
     return server(id).append_entries(entries);

@@ -60,11 +60,11 @@ public:
             return reached();
         });
     }
-    /// Delivers until all running servers have applied all that `leader` has in its log.
+    /// Delivers until all running members have applied all that `leader` has in its log.
     testing::AssertionResult settle(int32 leader);
 
     ptr<cmd_result<ptr<buffer>>> append(int32 id, const std::string& text);
-    ptr<cmd_result<ptr<buffer>>> append(int32 id, const std::vector<std::string>& texts);
+    ptr<cmd_result<ptr<buffer>>> append_batch(int32 id, const std::vector<std::string>& texts);
 
     /// What the programs answer to callbacks from now on; null: Ok.
     void decide(answer a);

@@ -32,7 +32,7 @@ std::vector<std::string> numbered(int count) {
 TEST(guarantee, g15_two_message_rounds_store_and_commit) {
     stepped_cluster cluster(3);
     cluster.lead();
-    cluster.append(1, numbered(10));
+    cluster.append_batch(1, numbered(10));
     const ulong last = cluster.server(1).get_last_log_idx();
     cluster.network->round();
     for (int32 id : {2, 3}) {
@@ -109,13 +109,13 @@ TEST(guarantee, g18_append_size_of_one_ships_one_entry_per_request) {
     p.with_max_append_size(1);
     stepped_cluster cluster(3);
     cluster.lead(p);
-    cluster.append(1, numbered(5));
+    cluster.append_batch(1, numbered(5));
     ASSERT_TRUE(cluster.settle(1));
     EXPECT_EQ(1u, most_entries(cluster));
 
     p.with_max_append_size(100);
     cluster.server(1).update_params(p);
-    cluster.append(1, numbered(5));
+    cluster.append_batch(1, numbered(5));
     ASSERT_TRUE(cluster.settle(1));
     EXPECT_EQ(5u, most_entries(cluster));
 }
@@ -126,7 +126,7 @@ TEST(guarantee, g19a_positive_byte_hint_makes_small_steps) {
     cluster.node(2).sm->set_size_hint(1);
     cluster.beat(1);  // Its answer carries the hint.
     cluster.network->forget_sent();
-    cluster.append(1, numbered(10));
+    cluster.append_batch(1, numbered(10));
     ASSERT_TRUE(cluster.settle(1));
     EXPECT_EQ(1u, most_entries(cluster));
     EXPECT_EQ(10u, cluster.node(2).sm->committed().size());
