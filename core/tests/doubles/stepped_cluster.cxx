@@ -132,8 +132,8 @@ ptr<cmd_result<ptr<buffer>>> stepped_cluster::append(int32 id, const std::string
     return server(id).append_entries({text_buffer(text)});
 }
 
-ptr<cmd_result<ptr<buffer>>> stepped_cluster::append_batch(
-    int32 id, const std::vector<std::string>& texts) {
+ptr<cmd_result<ptr<buffer>>> stepped_cluster::append_batch(int32 id,
+                                                           const std::vector<std::string>& texts) {
     std::vector<ptr<buffer>> entries;
     for (const std::string& t : texts) entries.push_back(text_buffer(t));
     return server(id).append_entries(entries);

@@ -45,7 +45,8 @@ void stepped_network::send(const std::string& endpoint, const ptr<req_msg>& req,
                            const rpc_handler& when_done) {
     std::lock_guard<std::mutex> guard(lock_);
     sent_.push_back(rebuilt(*req));
-    under_way_.push_back({req->get_src(), req->get_dst(), endpoint, req, when_done, false, nullptr});
+    under_way_.push_back(
+        {req->get_src(), req->get_dst(), endpoint, req, when_done, false, nullptr});
 }
 
 bool stepped_network::may_move(const parcel& p) const {
@@ -147,10 +148,9 @@ std::vector<ptr<req_msg>> stepped_network::sent() const {
 
 int stepped_network::sent(int32 from, msg_type type, int32 to) const {
     std::lock_guard<std::mutex> guard(lock_);
-    return static_cast<int>(
-        std::count_if(sent_.begin(), sent_.end(), [&](const ptr<req_msg>& m) {
-            return m->get_src() == from && m->get_type() == type && (to == -1 || m->get_dst() == to);
-        }));
+    return static_cast<int>(std::count_if(sent_.begin(), sent_.end(), [&](const ptr<req_msg>& m) {
+        return m->get_src() == from && m->get_type() == type && (to == -1 || m->get_dst() == to);
+    }));
 }
 
 void stepped_network::forget_sent() {

@@ -39,8 +39,7 @@ ptr<resp_msg> invite(stepped_cluster& cluster, int32 from, int32 to, ulong term,
         config->get_servers().push_back(cs_new<srv_config>(id, "S" + std::to_string(id)));
     }
     req_msg req(term, msg_type::join_cluster_request, from, to, 0, 5, 5);
-    req.log_entries().push_back(
-        cs_new<log_entry>(term, config->serialize(), log_val_type::conf));
+    req.log_entries().push_back(cs_new<log_entry>(term, config->serialize(), log_val_type::conf));
     return cluster.network->deliver("S" + std::to_string(to), req);
 }
 
@@ -179,12 +178,16 @@ TEST(guarantee, g39_empty_node_joins_behind_a_compacted_log_by_snapshot) {
     lead_with_stranger(cluster, 3, p);
     append_many(cluster, 30);
     ASSERT_NE(0u, cluster.server(1).create_snapshot());
-    ASSERT_TRUE(eventually("compaction",
-                           [&] { return cluster.node(1).mgr->log->start_index() > 20; }));
+    ASSERT_TRUE(
+        eventually("compaction", [&] { return cluster.node(1).mgr->log->start_index() > 20; }));
+    trace steps;
+    cluster.node(3).sm->record_in(&steps);
     cluster.node(1).sm->fail_read_of(10);
     ASSERT_TRUE(cluster.server(1).add_srv(stranger(3))->get_accepted());
     EXPECT_TRUE(joined(cluster, 1, 3));
     ASSERT_TRUE(cluster.settle(1));
+    cluster.node(3).sm->record_in(nullptr);
+    EXPECT_EQ(2u, steps.count("save_object 0")) << "from the start after the failed read";
     EXPECT_EQ(1, cluster.node(3).sm->installs());
     EXPECT_EQ(cluster.node(1).sm->committed(), cluster.node(3).sm->committed());
     EXPECT_EQ(0, cluster.node(1).sm->open_contexts());
@@ -202,9 +205,8 @@ void lead_with_new_joiner(stepped_cluster& cluster) {
     ASSERT_TRUE(cluster.server(1).add_srv(stranger(4))->get_accepted());
     cluster.network->deliver_requests();  // The invitation.
     cluster.network->hold(4, true);
-    ASSERT_TRUE(cluster.beat_until(1, "the new joiner in the configuration", [&] {
-        return cluster.server(2).get_srv_config(4) != nullptr;
-    }));
+    ASSERT_TRUE(cluster.beat_until(1, "the new joiner in the configuration",
+                                   [&] { return cluster.server(2).get_srv_config(4) != nullptr; }));
 }
 
 testing::AssertionResult promoted(stepped_cluster& cluster, int32 leader) {

@@ -12,9 +12,8 @@ size_t members(stepped_cluster& cluster, int32 id) {
 }
 
 testing::AssertionResult removed(stepped_cluster& cluster, int32 leader, int32 id) {
-    return cluster.beat_until(leader, "server " + std::to_string(id) + " gone", [&] {
-        return !cluster.server(leader).get_srv_config(id);
-    });
+    return cluster.beat_until(leader, "server " + std::to_string(id) + " gone",
+                              [&] { return !cluster.server(leader).get_srv_config(id); });
 }
 
 /// Starts to remove a server and stops when the leader has appended the configuration without it.

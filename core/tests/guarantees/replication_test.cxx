@@ -67,8 +67,8 @@ TEST(guarantee, g16_conflicting_tail_is_rolled_back_in_descending_order) {
     trace steps;
     cluster.node(1).sm->record_in(&steps);
     cluster.network->isolate(1, false);
-    ASSERT_TRUE(cluster.beat_until(
-        2, "the new entry at the old leader", [&] { return cluster.node(1).sm->has("new"); }));
+    ASSERT_TRUE(cluster.beat_until(2, "the new entry at the old leader",
+                                   [&] { return cluster.node(1).sm->has("new"); }));
     cluster.node(1).sm->record_in(nullptr);
 
     EXPECT_EQ(content_of(*cluster.node(2).mgr->log), content_of(*cluster.node(1).mgr->log));
@@ -76,9 +76,8 @@ TEST(guarantee, g16_conflicting_tail_is_rolled_back_in_descending_order) {
     for (const std::string& line : steps.lines()) {
         if (line.rfind("rollback", 0) == 0) rolled_back.push_back(line);
     }
-    const std::vector<std::string> expected = {
-        "rollback " + std::to_string(kept + 2) + " lost 2",
-        "rollback " + std::to_string(kept + 1) + " lost 1"};
+    const std::vector<std::string> expected = {"rollback " + std::to_string(kept + 2) + " lost 2",
+                                               "rollback " + std::to_string(kept + 1) + " lost 1"};
     EXPECT_EQ(expected, rolled_back);
     for (const auto& lost : {lost1, lost2}) {
         EXPECT_EQ(cmd_result_code::CANCELLED, lost->get_result_code());
@@ -99,8 +98,8 @@ TEST(guarantee, g17_append_of_a_deposed_leader_is_refused_and_deposes_it) {
     EXPECT_TRUE(cluster.server(2).is_leader());
     EXPECT_EQ(cluster.server(2).get_term(), cluster.server(1).get_term());
     cluster.append(2, "new");
-    ASSERT_TRUE(cluster.beat_until(
-        2, "the new leader's log", [&] { return cluster.node(1).sm->has("new"); }));
+    ASSERT_TRUE(cluster.beat_until(2, "the new leader's log",
+                                   [&] { return cluster.node(1).sm->has("new"); }));
     for (int32 id : {1, 2, 3}) EXPECT_FALSE(cluster.node(id).sm->has("late")) << "server " << id;
 }
 

@@ -115,8 +115,7 @@ TEST(guarantee, g26a_entries_commit_while_the_leaders_disk_is_slow) {
     auto result = cluster.append(1, "a");
     EXPECT_TRUE(cluster.beat_until(1, "the commit", [&] { return result->has_result(); }));
     EXPECT_EQ(cmd_result_code::OK, result->get_result_code());
-    EXPECT_LT(cluster.node(1).mgr->log->last_durable_index(),
-              cluster.server(1).get_last_log_idx());
+    EXPECT_LT(cluster.node(1).mgr->log->last_durable_index(), cluster.server(1).get_last_log_idx());
 
     // With one follower only, the leader's own disk counts.
     cluster.network->isolate(3, true);
@@ -158,8 +157,8 @@ TEST(guarantee, g26c_leader_resigns_when_its_write_failed) {
     cluster.server(1).notify_log_append_completion(false);
     EXPECT_TRUE(eventually("the resignation", [&] { return !cluster.server(1).is_leader(); }));
     EXPECT_EQ(-1, cluster.server(1).get_leader());
-    EXPECT_TRUE(eventually("the news",
-                           [&] { return cluster.count(1, cb_func::BecomeFollower) > 0; }));
+    EXPECT_TRUE(
+        eventually("the news", [&] { return cluster.count(1, cb_func::BecomeFollower) > 0; }));
 }
 
 TEST(guarantee, g27_log_timestamps_are_equal_on_all_servers) {
