@@ -233,6 +233,7 @@ std::vector<int> memory_state_mgr::exits() const {
 
 ptr<buffer> memory_state_machine::commit_ext(const ext_op_params& params) {
     std::unique_lock<std::mutex> guard(lock_);
+    gate_.wait_for(guard, command_time_, [] { return false; });
     gate_.wait(guard, [this] { return !gate_closed_; });
     const std::string text = text_of(*params.data);
     committed_[params.log_idx] = text;
@@ -425,6 +426,11 @@ void memory_state_machine::open_gate() {
     std::lock_guard<std::mutex> guard(lock_);
     gate_closed_ = false;
     gate_.notify_all();
+}
+
+void memory_state_machine::slow_down(std::chrono::milliseconds command) {
+    std::lock_guard<std::mutex> guard(lock_);
+    command_time_ = command;
 }
 
 void memory_state_machine::record_in(trace* t) {

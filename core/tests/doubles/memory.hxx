@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -131,6 +132,8 @@ public:
     /// Commits wait from here on, until `open_gate`.
     void close_gate();
     void open_gate();
+    /// Each command takes so long to apply, from now on.
+    void slow_down(std::chrono::milliseconds command);
     /// What a leader is asked to send at once, from now on.
     void set_size_hint(int64 bytes);
     /// As a leader, commits nothing that this server does not hold; -1: the quorum decides.
@@ -153,6 +156,7 @@ private:
     mutable std::mutex lock_;
     std::condition_variable gate_;
     bool gate_closed_ = false;  ///< Guarded by `lock_`, as all below.
+    std::chrono::milliseconds command_time_{0};
     std::map<ulong, std::string> committed_;
     ulong last_index_ = 0;
     kept_snapshot kept_;
