@@ -11,7 +11,7 @@ announce() {
 test_core() {
     announce "core, $1"
     local build="build/core-$1"
-    cmake -S core -B "$build" -DRAFT3D_BUILD_TESTS=ON -DRAFT3D_SANITIZE="$2" \
+    cmake -S core -B "$build" -DRAFT3D_BUILD_TESTS=ON -DRAFT3D_BUILD_BENCH=ON -DRAFT3D_SANITIZE="$2" \
         -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-g1 -O1" >"$build.log" 2>&1 ||
         { cat "$build.log"; exit 1; }
     cmake --build "$build" --parallel "$(nproc)" -- --no-print-directory
