@@ -25,7 +25,10 @@ void raft::on_proposal(const inputs::proposal& in) {
         write_log(a.first_index, in.entries, a.first_index, in.entries.size());
         out_->write->from_client = true;
         out_->write->proposal = in.number;
-        out_->replicate_wanted = true;
+        // Whoever still has a request to answer gets the entries after his answer.
+        out_->replicate_wanted = std::any_of(peers_.begin(), peers_.end(), [this](const auto& p) {
+            return p.second.streaming ? !streaming_full(p.second) : !p.second.busy;
+        });
     }
     out_->answers.push_back(a);
 }

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace nuraft {
 
@@ -47,10 +48,13 @@ public:
 private:
     template <typename F>
     void set(F change) {
-        std::lock_guard<std::mutex> guard(lock_);
-        change(work_);
-        if (!pending_) wake_.notify_one();
-        pending_ = true;
+        bool news;
+        {
+            std::lock_guard<std::mutex> guard(lock_);
+            change(work_);
+            news = !std::exchange(pending_, true);
+        }
+        if (news) wake_.notify_one();
     }
 
     std::mutex lock_;

@@ -27,15 +27,19 @@ void apply_gate::wait() {
 }
 
 void apply_gate::raise_target(uint64_t index) {
-    std::lock_guard<std::mutex> guard(lock_);
-    target_ = std::max(target_, index);
-    poked_ = true;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        target_ = std::max(target_, index);
+        poked_ = true;
+    }
     wake_.notify_one();
 }
 
 void apply_gate::poke() {
-    std::lock_guard<std::mutex> guard(lock_);
-    poked_ = true;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        poked_ = true;
+    }
     wake_.notify_one();
 }
 

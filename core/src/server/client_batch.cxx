@@ -12,11 +12,7 @@ void client_batch::set_result(ptr<buffer> value, cmd_result_code code) {
 }
 
 void client_batch::finish(ptr<buffer> value, cmd_result_code code) {
-    {
-        std::lock_guard<std::mutex> guard(lock_);
-        if (claimed_) return;
-        claimed_ = true;
-    }
+    if (claimed_.exchange(true)) return;
     ptr<std::exception> error;
     if (code == cmd_result_code::CANCELLED && !blocking) {
         error = cs_new<std::runtime_error>(
@@ -24,31 +20,36 @@ void client_batch::finish(ptr<buffer> value, cmd_result_code code) {
     }
     if (value) value->pos(0);
     result->set_result(value, error, code);
-    std::lock_guard<std::mutex> guard(lock_);
-    finished_ = true;
-    written_ = true;
-    changed_.notify_all();
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        finished_ = true;
+        written_ = true;
+    }
+    finish_.notify_all();
+    write_.notify_all();
 }
 
 void client_batch::mark_written() {
-    std::lock_guard<std::mutex> guard(lock_);
-    written_ = true;
-    changed_.notify_all();
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        written_ = true;
+    }
+    write_.notify_all();
 }
 
 void client_batch::wait_written() {
     std::unique_lock<std::mutex> guard(lock_);
-    changed_.wait(guard, [this] { return written_; });
+    write_.wait(guard, [this] { return written_; });
 }
 
 bool client_batch::wait_finished(int32_t timeout_ms) {
     std::unique_lock<std::mutex> guard(lock_);
     auto done = [this] { return finished_; };
     if (timeout_ms <= 0) {
-        changed_.wait(guard, done);
+        finish_.wait(guard, done);
         return true;
     }
-    return changed_.wait_for(guard, std::chrono::milliseconds(timeout_ms), done);
+    return finish_.wait_for(guard, std::chrono::milliseconds(timeout_ms), done);
 }
 
 void client_batches::add(uint64_t proposal, const ptr<client_batch>& batch) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -51,10 +52,13 @@ private:
     ptr<buffer> applied_value_;
     cmd_result_code applied_code_ = cmd_result_code::OK;
 
+    std::atomic<bool> claimed_{false};
     std::mutex lock_;
-    std::condition_variable changed_;
-    bool claimed_ = false;  ///< Guarded by `lock_`, as the next two.
-    bool finished_ = false;
+    // Apart, because the write is no news for those who wait for the result. Whoever notifies has
+    // let go of the lock, lest the woken thread falls asleep again on it.
+    std::condition_variable finish_;
+    std::condition_variable write_;
+    bool finished_ = false;  ///< Guarded by `lock_`, as the next.
     bool written_ = false;
 };
 

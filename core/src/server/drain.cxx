@@ -33,11 +33,15 @@ bool take_once(std::optional<T>& from, T& taken) {
 }  // namespace
 
 void raft_server::impl::drain() {
-    if (on_commit_thread()) {
-        append_signal_.want_drain();
-        return;
-    }
     std::unique_lock<std::recursive_mutex> guard(lock_);
+    drain(guard);
+}
+
+void raft_server::impl::drain(std::unique_lock<std::recursive_mutex>& guard) {
+    if (on_commit_thread()) {
+        guard.unlock();
+        return append_signal_.want_drain();
+    }
     if (draining_ || asking_) return;  // Whoever drains finds our effects too.
     draining_ = true;
     drainer_ = std::this_thread::get_id();
@@ -45,9 +49,11 @@ void raft_server::impl::drain() {
         // Only this thread takes from the front, and others' additions move no element.
         job& front = queue_.front();
         guard.unlock();
-        const bool more = run_guarded(front);
+        pumped_ = false;
+        bool more = true;
+        while (more && !pumped_) more = run_guarded(front);
         guard.lock();
-        if (!more) queue_.pop_front();
+        if (!pumped_) queue_.pop_front();  // Else that job may be gone already.
     }
     drainer_ = std::thread::id();
     draining_ = false;
@@ -61,6 +67,7 @@ bool raft_server::impl::pump_once() {
         if (queue_.empty()) return false;
         front = &queue_.front();
     }
+    pumped_ = true;
     if (run_guarded(*front)) return true;
     std::lock_guard<std::recursive_mutex> guard(lock_);
     queue_.pop_front();

@@ -25,37 +25,31 @@ time_ms raft_server::impl::now() const {
 }
 
 void raft_server::impl::enter(const input& in) {
-    {
-        std::lock_guard<std::recursive_mutex> guard(lock_);
-        if (stopping_) return;
-        step_and_queue(in);
-    }
-    drain();
+    std::unique_lock<std::recursive_mutex> guard(lock_);
+    if (stopping_) return;
+    step_and_queue(in);
+    drain(guard);
 }
 
 void raft_server::impl::enter_task(std::function<void()> task) {
-    {
-        std::lock_guard<std::recursive_mutex> guard(lock_);
-        if (stopping_) return;
-        job j;
-        j.task = std::move(task);
-        queue_.push_back(std::move(j));
-    }
-    drain();
+    std::unique_lock<std::recursive_mutex> guard(lock_);
+    if (stopping_) return;
+    job j;
+    j.task = std::move(task);
+    queue_.push_back(std::move(j));
+    drain(guard);
 }
 
 std::optional<answer> raft_server::impl::ask(input in, uint64_t number) {
     std::optional<answer> found;
-    {
-        std::lock_guard<std::recursive_mutex> guard(lock_);
-        if (stopping_ || asking_) return std::nullopt;
-        effects fx = step(in);
-        for (const answer& a : fx.answers) {
-            if (a.number == number) found = a;
-        }
-        queue(std::move(fx));
+    std::unique_lock<std::recursive_mutex> guard(lock_);
+    if (stopping_ || asking_) return std::nullopt;
+    effects fx = step(in);
+    for (const answer& a : fx.answers) {
+        if (a.number == number) found = a;
     }
-    drain();
+    queue(std::move(fx));
+    drain(guard);
     return found;
 }
 
@@ -179,7 +173,7 @@ void raft_server::impl::publish() {
         gate_.poke();
     }
 
-    std::lock_guard<std::mutex> guard(status_lock_);
+    std::unique_lock<std::mutex> guard(status_lock_);
     if (stopping_) {
         // Whatever the protocol was last: this server leads nobody any more, and hears nobody.
         now_known.role = srv_role::follower;
@@ -193,9 +187,14 @@ void raft_server::impl::publish() {
         j.task = [this, leader = now_known.leader] { forwarder_->leader_is(leader); };
         queue_.push_back(std::move(j));
     }
-    // The commit thread tells the program whether this follower is fresh.
-    if (now_known.leader_commit_index != status_.leader_commit_index) gate_.poke();
+    // The commit thread tells the program whether this follower is fresh. Where there is something
+    // to apply it wakes up anyway.
+    const bool freshness = now_known.leader_commit_index != status_.leader_commit_index &&
+                           now_known.commit_index == status_.commit_index;
+    known_leader_ = now_known.leader;
     status_ = std::move(now_known);
+    guard.unlock();
+    if (freshness) gate_.poke();
 }
 
 void raft_server::impl::queue(effects fx) {

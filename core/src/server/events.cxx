@@ -5,12 +5,7 @@
 namespace nuraft {
 
 CbReturnCode raft_server::impl::event(cb_func::Type type, int32_t peer, void* ctx) {
-    int32_t leader;
-    {
-        std::lock_guard<std::mutex> guard(status_lock_);
-        leader = status_.leader;
-    }
-    cb_func::Param param(id_, leader, peer, ctx);
+    cb_func::Param param(id_, known_leader_, peer, ctx);
     return call_back(type, &param);
 }
 

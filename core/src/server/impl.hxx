@@ -148,6 +148,7 @@ private:
 
     // drain.cxx
     void drain();
+    void drain(std::unique_lock<std::recursive_mutex>& guard);
     bool run_next(job& j);
     bool run_guarded(job& j);
     bool pump_once();
@@ -261,7 +262,8 @@ private:
     std::atomic<std::thread::id> drainer_{std::thread::id()};
 
     mutable std::mutex status_lock_;
-    server_status status_;  ///< Guarded by `status_lock_`.
+    server_status status_;                   ///< Guarded by `status_lock_`.
+    std::atomic<int32_t> known_leader_{-1};  ///< That of `status_`, for those who need no more.
 
     // Parts that lock themselves.
     apply_gate gate_;
@@ -276,6 +278,7 @@ private:
     std::map<uint64_t, void*> transfers_;  ///< The program's contexts, by transfer.
     uint64_t last_write_ = 0;              ///< Number of the last write handed to the log store.
     bool sending_ = false;                 ///< A transport's `send` is on the stack.
+    bool pumped_ = false;                  ///< Work was done from within another piece of work.
 
     // The commit thread's.
     bool fresh_ = false;

@@ -82,18 +82,15 @@ ptr<resp_msg> raft_server::impl::process(req_msg& req, const req_ext_params& ext
 void raft_server::impl::receive(const ptr<req_msg>& req, const response_handler& done) {
     bool declined = false;
     if (!asks_program_first(*req, declined)) return done(nullptr);
-    bool refused;
-    {
-        std::lock_guard<std::recursive_mutex> guard(lock_);
-        refused = stopping_;
-        if (!refused) {
-            const uint64_t number = next_number_++;
-            waiting_[number] = done;
-            step_and_queue(inputs::request{number, req, declined});
-        }
+    std::unique_lock<std::recursive_mutex> guard(lock_);
+    if (stopping_) {
+        guard.unlock();
+        return done(nullptr);
     }
-    if (refused) return done(nullptr);
-    drain();
+    const uint64_t number = next_number_++;
+    waiting_[number] = done;
+    step_and_queue(inputs::request{number, req, declined});
+    drain(guard);
 }
 
 /// False: drop the request. The protocol is asked first whether it would accept the request, so

@@ -24,7 +24,7 @@ ptr<cmd_result<ptr<buffer>>> refused(cmd_result_code code) {
 ptr<raft_server::impl::command_result> raft_server::impl::append_entries(
     const std::vector<ptr<buffer>>& logs, const req_ext_params& ext) {
     if (logs.empty()) return refused(cmd_result_code::OK);
-    const int32_t leader = view().leader;
+    const int32_t leader = known_leader_;
     if (stopping_) return refused(cmd_result_code::BAD_REQUEST);
     if (leader == -1) return refused(cmd_result_code::NOT_LEADER);
 
@@ -57,30 +57,31 @@ raft_server::impl::proposed raft_server::impl::propose(std::vector<ptr<log_entry
     const bool in_background = ctx_->get_params()->use_bg_thread_for_urgent_commit_;
 
     proposed made;
-    bool replicate = false;
-    {
-        std::lock_guard<std::recursive_mutex> guard(lock_);
-        if (stopping_ || asking_) return {nullptr, cmd_result_code::BAD_REQUEST};
-        const uint64_t number = next_number_++;
-        effects fx = step(inputs::proposal{number, std::move(entries), ext.expected_term_});
-        made.refusal = cmd_result_code::BAD_REQUEST;
-        for (const answer& a : fx.answers) {
-            if (a.number != number) continue;
-            made.refusal = a.code;
-            if (!a.accepted) continue;
-            // Registered before anybody else can learn of the entries, let alone apply them.
-            made.batch = cs_new<client_batch>(ext, blocking);
-            made.batch->last_index = a.last_index;
-            made.batch->term = a.term;
-            made.batch->at_append = raft_->config()->is_async_replication();
-            batches_.add(number, made.batch);
-        }
-        replicate = fx.replicate_wanted;
-        queue(std::move(fx));
-        if (replicate && !in_background) step_and_queue(inputs::replicate{});
+    std::unique_lock<std::recursive_mutex> guard(lock_);
+    if (stopping_ || asking_) return {nullptr, cmd_result_code::BAD_REQUEST};
+    const uint64_t number = next_number_++;
+    effects fx = step(inputs::proposal{number, std::move(entries), ext.expected_term_});
+    made.refusal = cmd_result_code::BAD_REQUEST;
+    for (const answer& a : fx.answers) {
+        if (a.number != number) continue;
+        made.refusal = a.code;
+        if (!a.accepted) continue;
+        // Registered before anybody else can learn of the entries, let alone apply them.
+        made.batch = cs_new<client_batch>(ext, blocking);
+        made.batch->last_index = a.last_index;
+        made.batch->term = a.term;
+        made.batch->at_append = raft_->config()->is_async_replication();
+        batches_.add(number, made.batch);
     }
-    if (replicate && in_background) append_signal_.want_replication();
-    drain();
+    const bool replicate = fx.replicate_wanted;
+    queue(std::move(fx));
+    if (replicate && !in_background) step_and_queue(inputs::replicate{});
+    if (replicate && in_background) {
+        guard.unlock();  // Or the woken thread falls asleep on it again.
+        append_signal_.want_replication();
+        guard.lock();
+    }
+    drain(guard);
     return made;
 }
 

@@ -81,6 +81,26 @@ TEST(replication, one_request_in_flight) {
     EXPECT_EQ(s.one_to(2).msg->log_entries().size(), 1u);
 }
 
+// While every peer owes an answer, replicating would send nothing: the caller is not asked to.
+TEST(replication, wanted_only_while_a_peer_is_free) {
+    server s;
+    s.lead();
+    s.propose("a");
+    const outgoing to_three = s.one_to(3);
+    inputs::proposal p;
+    p.number = 77;
+    p.entries = {app(0, "b")};
+    s.step(p);
+    EXPECT_FALSE(s.out.replicate_wanted) << "both peers are busy";
+    s.store();
+    s.accept(to_three);
+    const outgoing rest = s.one_to(3);
+    EXPECT_EQ(rest.msg->log_entries().size(), 1u) << "it comes with the answer";
+    s.accept(rest);
+    s.step(p);
+    EXPECT_TRUE(s.out.replicate_wanted) << "3 is free";
+}
+
 // § 40.18.
 TEST(replication, append_size_is_limited) {
     setup one_each;
