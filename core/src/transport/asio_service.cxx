@@ -13,17 +13,18 @@
 
 namespace nuraft {
 
-/// Order of members is order of life: the I/O context comes first and goes last.
+/// Order of members is order of life: the I/O contexts come first and go last.
 class asio_service_impl {
 public:
     asio_service_impl(const asio_service_options& options, ptr<logger> log)
-        : own_context_(options.custom_io_context_ ? nullptr : std::make_unique<asio::io_context>()),
-          core_(std::make_shared<transport::service_core>(
-              options, log, own_context_ ? *own_context_ : *options.custom_io_context_)),
+        : own_contexts_(options.custom_io_context_
+                            ? transport::worker_pool::contexts()
+                            : transport::worker_pool::make_contexts(options)),
+          core_(std::make_shared<transport::service_core>(options, log, contexts(options))),
           scheduler_(std::make_shared<transport::scheduler>(core_)) {
         core_->add(scheduler_);
-        if (own_context_)
-            workers_ = std::make_unique<transport::worker_pool>(*own_context_, options, log);
+        if (!own_contexts_.empty())
+            workers_ = std::make_unique<transport::worker_pool>(own_contexts_, options, log);
     }
     ~asio_service_impl() {
         stop();
@@ -42,16 +43,33 @@ public:
         stopped_ = true;
         workers_->stop();
         core_->stop();
-        // Nobody else runs the context any more: this thread lets what was open come to its end,
+        // Nobody else runs the contexts any more: this thread lets what was open come to its end,
         // so that whoever waits for an answer hears of it.
-        own_context_->restart();
-        while (
-            !transport::guarded(core_->log, "an I/O handler", [this] { own_context_->poll(); })) {
+        while (!transport::guarded(core_->log, "an I/O handler", [this] { finish_handlers(); })) {
         }
     }
 
 private:
-    const std::unique_ptr<asio::io_context> own_context_;
+    std::vector<asio::io_context*> contexts(const asio_service_options& options) const {
+        if (own_contexts_.empty()) return {options.custom_io_context_};
+        std::vector<asio::io_context*> all;
+        for (const auto& context : own_contexts_) all.push_back(context.get());
+        return all;
+    }
+
+    /// A handler of one context may leave work for another.
+    void finish_handlers() {
+        size_t ran = 0;
+        do {
+            ran = 0;
+            for (const auto& context : own_contexts_) {
+                context->restart();
+                ran += context->poll();
+            }
+        } while (ran > 0);
+    }
+
+    const transport::worker_pool::contexts own_contexts_;  // none with an external one
     const std::shared_ptr<transport::service_core> core_;
     const std::shared_ptr<transport::scheduler> scheduler_;
     std::unique_ptr<transport::worker_pool> workers_;  // null with an external context

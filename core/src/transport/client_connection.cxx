@@ -71,6 +71,7 @@ void client_connection::send(const ptr<req_msg>& req, const rpc_handler& when_do
                              uint64_t timeout_ms) {
     auto request = std::make_shared<pending_request>(req, when_done, timeout_ms, core_->log);
     std::string refusal;
+    stream_ptr here;
     {
         std::lock_guard<std::mutex> guard(lock_);
         if (!link_) {
@@ -80,13 +81,17 @@ void client_connection::send(const ptr<req_msg>& req, const rpc_handler& when_do
                 "too many requests to " + name() + " are pending: " + std::to_string(queue_.size());
         } else {
             queue_.push_back(request);
-            // Under the lock, so that requests are enqueued in the order of the queue.
-            asio::post(link_->executor(), [self = shared_from_this(), link = link_, request] {
-                self->attempt([&] { self->enqueued(link, request); });
-            });
-            return;
+            if (link_->executor().running_in_this_thread() && stage_ == stage::ready) {
+                here = link_;
+            } else {
+                asio::post(link_->executor(), [self = shared_from_this(), link = link_, request] {
+                    self->attempt([&] { self->enqueued(link, request); });
+                });
+                return;
+            }
         }
     }
+    if (here) return attempt([&] { enqueued(here, request); });
     auto refuse = [request, refusal] { request->fail(refusal); };
     if (!core_->post(refuse)) refuse();
 }
@@ -111,7 +116,7 @@ void client_connection::enqueued(const stream_ptr& link, const pending_ptr& requ
     if (stage_ == stage::idle)
         dial(link);
     else
-        write_next(link);
+        write_on(link);
 }
 
 void client_connection::dial(const stream_ptr& link) {
@@ -157,8 +162,7 @@ void client_connection::resolved(const stream_ptr& link, const tcp::resolver::re
 }
 
 void client_connection::connected(const stream_ptr& link) {
-    asio::error_code ignored;  // Without it the connection is slow, not wrong.
-    link->socket().set_option(tcp::no_delay(true), ignored);
+    link->opened();
     if (!link->is_tls()) return ready(link);
     link->set_verification(
         core_->options.skip_verification_ ? asio::ssl::verify_none : asio::ssl::verify_peer,
@@ -178,65 +182,95 @@ void client_connection::ready(const stream_ptr& link) {
     stage_ = stage::ready;
     link->timer().cancel();
     // Always reading, so that a peer that goes away is noticed at once.
-    read_header(link);
-    write_next(link);
+    read_on(link);
+    write_on(link);
 }
 
-void client_connection::write_next(const stream_ptr& link) {
-    if (abandoned_ || stage_ != stage::ready || writing_) return;
-    pending_ptr next;
-    {
-        std::lock_guard<std::mutex> guard(lock_);
-        const size_t window = core_->options.streaming_mode_ ? max_pending : 1;
-        if (written_ == queue_.size() || written_ == window) return;
-        next = queue_[written_];
+void client_connection::write_on(const stream_ptr& link) {
+    while (!abandoned_ && stage_ == stage::ready && !writing_) {
+        std::vector<pending_ptr> requests;
+        {
+            std::lock_guard<std::mutex> guard(lock_);
+            const size_t window = core_->options.streaming_mode_ ? max_pending : 1;
+            for (size_t i = written_; i < std::min(window, queue_.size()); ++i)
+                requests.push_back(queue_[i]);
+        }
+        if (requests.empty()) return;
+        writing_ = true;  // From here on, as a hook may come back with another request.
+        for (const pending_ptr& request : requests) {
+            if (!encode(request)) return;
+        }
+        written_ += requests.size();
+        std::vector<asio::const_buffer> bytes;
+        for (const ptr<buffer>& f : frames_) bytes.emplace_back(f->data_begin(), f->size());
+        if (!link->write_now(bytes))
+            return link->async_write(bytes,
+                                     then(link, "cannot write", &client_connection::written));
+        frames_.clear();
+        writing_ = false;
     }
-    req_msg& req = next->request();
+}
+
+/// False: the connection is to end, later, because this may be within `send`.
+bool client_connection::encode(const pending_ptr& request) {
+    auto give_up = [this](const std::string& reason) {
+        post([reason](client_connection& self, const stream_ptr&) { self.abandon(reason); });
+        return false;
+    };
+    req_msg& req = request->request();
     const asio_service_options& options = core_->options;
     std::string metadata;
     if (!make_metadata(options.write_req_meta_, req, nullptr, core_->log, metadata))
-        return abandon("the metadata of a request could not be made");
-
+        return give_up("the metadata of a request could not be made");
     const request_format format{options.replicate_log_timestamp_, options.crc_on_entire_message_,
                                 options.crc_on_payload_};
-    const verdict v = encode_request(req, metadata, format, frame_);
-    if (!v.ok()) return abandon(v.reason);
-    ++written_;
-    writing_ = true;
-    link->async_write(asio::buffer(frame_->data_begin(), frame_->size()),
-                      then(link, "cannot write", &client_connection::written));
+    ptr<buffer> frame;
+    const verdict v = encode_request(req, metadata, format, frame);
+    if (!v.ok()) return give_up(v.reason);
+    frames_.push_back(std::move(frame));
+    return true;
 }
 
 void client_connection::written(const stream_ptr& link) {
     writing_ = false;
-    frame_.reset();
-    write_next(link);
+    frames_.clear();
+    write_on(link);
 }
 
-void client_connection::read_header(const stream_ptr& link) {
-    link->async_read(asio::buffer(header_bytes_),
-                     then(link, "cannot read", &client_connection::header_read));
+void client_connection::read_on(const stream_ptr& link) {
+    while (link->read_now(wanted_)) {
+        if (!take_part(link)) return;
+    }
+    link->async_read(wanted_, then(link, "cannot read", &client_connection::part_read));
 }
 
-void client_connection::header_read(const stream_ptr& link) {
-    if (written_ == 0) return abandon("an answer came that nobody asked for");
-    const verdict v = parse_response_header(header_bytes_.data(), header_);
-    if (!v.ok()) return abandon(v.reason);
-    body_.start(header_.body_size);
-    read_body(link);
+void client_connection::part_read(const stream_ptr& link) {
+    if (take_part(link)) read_on(link);
 }
 
-void client_connection::read_body(const stream_ptr& link) {
-    if (body_.complete()) return body_read(link);
-    const frame_body::piece piece = body_.next_piece();
-    link->async_read(asio::buffer(piece.data, piece.size),
-                     then(link, "cannot read", &client_connection::read_body));
+/// `wanted_` is filled: says what comes next. False: nothing, the connection ended.
+bool client_connection::take_part(const stream_ptr& link) {
+    if (!in_body_) {
+        if (written_ == 0) return abandon("an answer came that nobody asked for"), false;
+        const verdict v = parse_response_header(header_bytes_.data(), header_);
+        if (!v.ok()) return abandon(v.reason), false;
+        body_.start(header_.body_size);
+        in_body_ = true;
+    }
+    if (!body_.complete()) {
+        const frame_body::piece piece = body_.next_piece();
+        wanted_ = asio::buffer(piece.data, piece.size);
+        return true;
+    }
+    in_body_ = false;
+    wanted_ = asio::buffer(header_bytes_);
+    return take_answer(link);
 }
 
-void client_connection::body_read(const stream_ptr& link) {
+bool client_connection::take_answer(const stream_ptr& link) {
     decoded_response answer;
     const verdict v = decode_response(header_, body_.data(), body_.size(), answer);
-    if (!v.ok()) return abandon(v.reason);
+    if (!v.ok()) return abandon(v.reason), false;
     pending_ptr first;
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -245,15 +279,15 @@ void client_connection::body_read(const stream_ptr& link) {
     const asio_service_options& options = core_->options;
     if (!accept_metadata(options.read_resp_meta_, options.invoke_resp_cb_on_empty_meta_,
                          first->request(), answer.msg.get(), core_->log, answer.metadata))
-        return abandon("the metadata of an answer was refused");
+        return abandon("the metadata of an answer was refused"), false;
     {
         std::lock_guard<std::mutex> guard(lock_);
         queue_.pop_front();
     }
     --written_;
     first->respond(answer.msg);
-    write_next(link);
-    if (!abandoned_) read_header(link);
+    write_on(link);
+    return !abandoned_;
 }
 
 void client_connection::abandon(const std::string& reason) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "transport/endpoint.hxx"
 #include "transport/frame_body.hxx"
@@ -51,12 +52,13 @@ private:
     void resolved(const stream_ptr& link, const asio::ip::tcp::resolver::results_type& where);
     void connected(const stream_ptr& link);
     void ready(const stream_ptr& link);
-    void write_next(const stream_ptr& link);
+    void write_on(const stream_ptr& link);
+    bool encode(const pending_ptr& request);
     void written(const stream_ptr& link);
-    void read_header(const stream_ptr& link);
-    void header_read(const stream_ptr& link);
-    void read_body(const stream_ptr& link);
-    void body_read(const stream_ptr& link);
+    void read_on(const stream_ptr& link);
+    void part_read(const stream_ptr& link);
+    bool take_part(const stream_ptr& link);
+    bool take_answer(const stream_ptr& link);
     void abandon(const std::string& reason);
 
     /// An exception, such as a lack of memory, ends the connection.
@@ -84,10 +86,12 @@ private:
     stage stage_ = stage::idle;
     size_t written_ = 0;  // how many of queue_ were given to the socket
     bool writing_ = false;
-    ptr<buffer> frame_;  // being written
+    std::vector<ptr<buffer>> frames_;  // being written
     std::array<byte, response_header_size> header_bytes_;
     response_header header_;
     frame_body body_;
+    bool in_body_ = false;                                                     // the header is here
+    asio::mutable_buffer wanted_{header_bytes_.data(), header_bytes_.size()};  // what to read next
 };
 
 }  // namespace transport

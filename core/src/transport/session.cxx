@@ -34,6 +34,17 @@ void session::attempt(F&& step) {
 }
 
 template <typename F>
+void session::dispatch(F&& step) {
+    stream_ptr here;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        if (link_ && link_->executor().running_in_this_thread()) here = link_;
+    }
+    if (!here) return post(std::forward<F>(step));
+    attempt([&] { step(*this, here); });
+}
+
+template <typename F>
 void session::post(F&& step) {
     std::lock_guard<std::mutex> guard(lock_);
     if (!link_) return;
@@ -81,7 +92,7 @@ void session::open(const stream_ptr& link) {
     if (ec) return finish("it was gone before it was served: " + ec.message());
     peer_.address = peer.address().to_string();
     peer_.port = peer.port();
-    link->socket().set_option(tcp::no_delay(true), ec);
+    link->opened();
     if (!link->is_tls()) return read_on(link);
 
     link->timer().expires_after(std::chrono::milliseconds(handshake_limit_ms));
@@ -108,36 +119,52 @@ void session::handshake_failed(const stream_ptr& link, const std::string& reason
 void session::read_on(const stream_ptr& link) {
     if (over_ || reading_ || !answers_.has_room()) return;
     reading_ = true;
-    link->async_read(asio::buffer(header_bytes_),
-                     then(link, &session::header_read, &session::end_after_answers));
+    if (link->read_now(wanted_))
+        part_read(link);
+    else
+        await_part(link);
 }
 
-void session::header_read(const stream_ptr& link) {
-    body_.start(0);
-    const verdict v = parse_request_header(header_bytes_.data(), header_);
-    if (!v.ok()) return refuse_frame(link, v);
-    body_.start(header_.body_size);
-    read_body(link);
+void session::await_part(const stream_ptr& link) {
+    link->async_read(wanted_, then(link, &session::part_read, &session::end_after_answers));
 }
 
-void session::read_body(const stream_ptr& link) {
-    if (body_.complete()) return body_read(link);
-    const frame_body::piece piece = body_.next_piece();
-    link->async_read(asio::buffer(piece.data, piece.size),
-                     then(link, &session::read_body, &session::end_after_answers));
+void session::part_read(const stream_ptr& link) {
+    while (take_part(link)) {
+        if (!link->read_now(wanted_)) return await_part(link);
+    }
+    reading_ = false;
 }
 
-void session::body_read(const stream_ptr& link) {
+/// `wanted_` is filled: says what comes next. False: nothing, for now or for good.
+bool session::take_part(const stream_ptr& link) {
+    if (!in_body_) {
+        body_.start(0);
+        const verdict v = parse_request_header(header_bytes_.data(), header_);
+        if (!v.ok()) return refuse_frame(link, v), false;
+        body_.start(header_.body_size);
+        in_body_ = true;
+    }
+    if (!body_.complete()) {
+        const frame_body::piece piece = body_.next_piece();
+        wanted_ = asio::buffer(piece.data, piece.size);
+        return true;
+    }
+    in_body_ = false;
+    wanted_ = asio::buffer(header_bytes_);
+    return take_request(link) && !over_ && answers_.has_room();
+}
+
+bool session::take_request(const stream_ptr& link) {
     decoded_request request;
     const verdict v = decode_request(header_, body_.data(), body_.size(), request);
-    if (!v.ok()) return refuse_frame(link, v);
+    if (!v.ok()) return refuse_frame(link, v), false;
     const asio_service_options& options = core_->options;
     if (!accept_metadata(options.read_req_meta_, options.invoke_req_cb_on_empty_meta_, *request.msg,
                          nullptr, log_, request.metadata))
-        return end_after_answers(link, "the metadata of a request was refused");
+        return end_after_answers(link, "the metadata of a request was refused"), false;
     submit(request.msg);
-    reading_ = false;
-    read_on(link);
+    return true;
 }
 
 void session::submit(const ptr<req_msg>& req) {
@@ -145,11 +172,13 @@ void session::submit(const ptr<req_msg>& req) {
     announce(*req);
     auto done = answer_once([weak = weak_from_this(), number](ptr<resp_msg> resp) {
         if (std::shared_ptr<session> self = weak.lock())
-            self->post([number, resp](session& s, const stream_ptr& link) {
+            self->dispatch([number, resp](session& s, const stream_ptr& link) {
                 s.answer(link, number, resp);
             });
     });
-    guarded(log_, "request handling", [&] { sink_->handle(req, std::move(done)); });
+    // An answer that comes at once may end the session, and so its hold on the sink.
+    const std::shared_ptr<request_sink> sink = sink_;
+    guarded(log_, "request handling", [&] { sink->handle(req, std::move(done)); });
 }
 
 void session::announce(const req_msg& req) {
@@ -189,14 +218,15 @@ verdict session::encode_answer(req_msg& req, resp_msg& resp, ptr<buffer>& frame)
 void session::flush(const stream_ptr& link) {
     if (over_ || writing_) return;
     frames_ = answers_.take_ready();
-    if (frames_.empty()) {
-        if (const std::string* reason = answers_.end_reason()) finish(std::string(*reason));
-        return;
-    }
     std::vector<asio::const_buffer> bytes;
     for (const ptr<buffer>& frame : frames_) bytes.emplace_back(frame->data_begin(), frame->size());
-    writing_ = true;
-    link->async_write(bytes, then(link, &session::written, &session::end_now));
+    if (!bytes.empty() && !link->write_now(bytes)) {
+        writing_ = true;
+        link->async_write(bytes, then(link, &session::written, &session::end_now));
+        return read_on(link);
+    }
+    frames_.clear();
+    if (const std::string* reason = answers_.end_reason()) return finish(std::string(*reason));
     read_on(link);
 }
 

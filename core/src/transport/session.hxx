@@ -47,9 +47,10 @@ private:
     void secured(const stream_ptr& link);
     void handshake_failed(const stream_ptr& link, const std::string& reason);
     void read_on(const stream_ptr& link);
-    void header_read(const stream_ptr& link);
-    void read_body(const stream_ptr& link);
-    void body_read(const stream_ptr& link);
+    void await_part(const stream_ptr& link);
+    void part_read(const stream_ptr& link);
+    bool take_part(const stream_ptr& link);
+    bool take_request(const stream_ptr& link);
     void submit(const ptr<req_msg>& req);
     void answer(const stream_ptr& link, uint64_t number, const ptr<resp_msg>& resp);
     void flush(const stream_ptr& link);
@@ -68,7 +69,11 @@ private:
     /// An exception, such as a lack of memory, ends the session at once.
     template <typename F>
     void attempt(F&& step);
-    /// Runs `step(*this, link)` on the strand, later, unless the session ended. Any thread.
+    /// Runs `step(*this, link)` on the strand unless the session ended: at once where this thread
+    /// is on it, otherwise later.
+    template <typename F>
+    void dispatch(F&& step);
+    /// The same, always later.
     template <typename F>
     void post(F&& step);
     /// A completion that goes on with `step(link)`, or with `failed(link, reason)` after an error.
@@ -96,6 +101,8 @@ private:
     std::array<byte, request_header_size> header_bytes_;
     request_header header_;
     frame_body body_;
+    bool in_body_ = false;                                                     // the header is here
+    asio::mutable_buffer wanted_{header_bytes_.data(), header_bytes_.size()};  // what to read next
 };
 
 }  // namespace transport

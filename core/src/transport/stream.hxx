@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <asio/buffer.hpp>
+#include <asio/completion_condition.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/read.hpp>
@@ -10,6 +12,9 @@
 #include <asio/write.hpp>
 #include <memory>
 #include <utility>
+#include <vector>
+
+#include "basic_types.hxx"
 
 namespace nuraft {
 namespace transport {
@@ -49,13 +54,45 @@ public:
     void async_handshake(asio::ssl::stream_base::handshake_type side, F&& done) {
         tls_->async_handshake(side, std::forward<F>(done));
     }
-    /// Fills the whole area.
+    /// Once the connection is there.
+    void opened() {
+        asio::error_code ec;  // Without these the connection is slow, not wrong.
+        socket().set_option(asio::ip::tcp::no_delay(true), ec);
+        socket().non_blocking(true, ec);
+        may_write_now_ = !ec && !tls_;
+    }
+
+    /// Fills the area with what was read ahead. False if that is too little: `area` is then the
+    /// part that is left, for `async_read`.
+    bool read_now(asio::mutable_buffer& area) {
+        const size_t copied =
+            asio::buffer_copy(area, asio::buffer(ahead_) + ahead_begin_, ahead_end_ - ahead_begin_);
+        ahead_begin_ += copied;
+        area += copied;
+        return area.size() == 0;
+    }
+    /// Fills the whole area, after `read_now` could not. What else is there is read ahead, so that
+    /// a small frame takes one read.
     template <typename F>
     void async_read(const asio::mutable_buffer& area, F&& done) {
         if (tls_)
-            asio::async_read(*tls_, area, std::forward<F>(done));
+            read_from(*tls_, area, std::forward<F>(done));
         else
-            asio::async_read(*plain_, area, std::forward<F>(done));
+            read_from(*plain_, area, std::forward<F>(done));
+    }
+
+    /// Writes what can be written without waiting, and leaves the rest in `bytes`. True: nothing is
+    /// left. An error shows when the rest is written.
+    bool write_now(std::vector<asio::const_buffer>& bytes) {
+        if (!may_write_now_) return false;
+        asio::error_code ec;
+        size_t written = plain_->write_some(bytes, ec);
+        size_t gone = 0;
+        while (gone < bytes.size() && written >= bytes[gone].size())
+            written -= bytes[gone++].size();
+        bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(gone));
+        if (!bytes.empty()) bytes.front() += written;
+        return bytes.empty();
     }
     /// Writes all the buffers, which must stay until `done` is called.
     template <typename Buffers, typename F>
@@ -74,10 +111,29 @@ public:
     }
 
 private:
+    template <typename Socket, typename F>
+    void read_from(Socket& from, const asio::mutable_buffer& area, F&& done) {
+        if (area.size() >= ahead_.size())
+            return asio::async_read(from, area, std::forward<F>(done));
+        asio::async_read(from, asio::buffer(ahead_), asio::transfer_at_least(area.size()),
+                         [this, area, done = std::forward<F>(done)](const asio::error_code& ec,
+                                                                    size_t size) mutable {
+                             ahead_begin_ = 0;
+                             ahead_end_ = size;
+                             asio::mutable_buffer left = area;
+                             if (!ec) read_now(left);
+                             done(ec, area.size());
+                         });
+    }
+
     const strand executor_;
     asio::steady_timer timer_;
     const std::unique_ptr<tls_stream> tls_;
     const std::unique_ptr<asio::ip::tcp::socket> plain_;
+    bool may_write_now_ = false;
+    std::array<byte, 16384> ahead_;
+    size_t ahead_begin_ = 0;  // Between these two: read, and not asked for yet.
+    size_t ahead_end_ = 0;
 };
 
 }  // namespace transport

@@ -3,6 +3,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <atomic>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -12,11 +13,17 @@
 namespace nuraft {
 namespace transport {
 
-/// The threads that run an I/O context.
+/// Threads with an I/O context each. Not one context for all: threads that share one wake each
+/// other for every event, which costs more than the event.
 class worker_pool {
 public:
-    /// Starts `thread_pool_size_` threads, or one for each core if that is 0.
-    worker_pool(asio::io_context& context, const asio_service_options& options, ptr<logger> log);
+    using contexts = std::vector<std::unique_ptr<asio::io_context>>;
+
+    /// `thread_pool_size_` of them, or one for each core if that is 0.
+    static contexts make_contexts(const asio_service_options& options);
+
+    /// Starts a thread for each context; they must outlive the pool.
+    worker_pool(const contexts& contexts, const asio_service_options& options, ptr<logger> log);
     /// Stops, if that was not done.
     ~worker_pool() { stop(); }
     worker_pool(const worker_pool&) = delete;
@@ -29,14 +36,18 @@ public:
     uint32_t active() const { return active_; }
 
 private:
-    void work(uint32_t number);
+    struct worker {
+        asio::io_context& context;
+        asio::executor_work_guard<asio::io_context::executor_type> keep_running;
+        std::thread thread;
+    };
 
-    asio::io_context& context_;
+    void work(asio::io_context& context, uint32_t number);
+
     const asio_service_options options_;
     const ptr<logger> log_;
-    asio::executor_work_guard<asio::io_context::executor_type> keep_running_;
     std::atomic<uint32_t> active_{0};
-    std::vector<std::thread> threads_;
+    std::vector<worker> workers_;
 };
 
 }  // namespace transport
