@@ -19,6 +19,7 @@ pub mod domain;
 pub mod ffi;
 pub mod http;
 pub mod raft;
+mod sabotage;
 pub mod serve;
 pub mod service;
 pub mod storage;

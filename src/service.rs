@@ -13,6 +13,7 @@ use crate::domain::command::{Command, Idempotency, Op};
 use crate::domain::outcome::Outcome;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
+use crate::sabotage;
 
 /// What one node's service takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +144,12 @@ impl<C: Consensus> FarmService<C> {
             .submissions
             .try_acquire()
             .map_err(|_| SubmitError::Overloaded)?;
+        if sabotage::reserves_outside_the_log() {
+            let state = self.consensus.state();
+            if let Some(refusal) = sabotage::refusal(&state, &op) {
+                return Ok(Outcome::new(state.applied_index(), Err(refusal)));
+            }
+        }
         let time = Time::from_now(self.limits.request_timeout);
         let command = command_now(op, idempotency);
         let outcome = propose(&*self.consensus, &command, time).await?;

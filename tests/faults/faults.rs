@@ -1,0 +1,338 @@
+//! What is done to the nodes, drawn from the run's seed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::disk::Control;
+use super::network::{Link, Network};
+use super::nodes::Nodes;
+use super::rng::Rng;
+use crate::cluster_support::{http_client, send, wait_until};
+
+/// Requests after which the next fault follows, at least and at most.
+const REQUESTS_BETWEEN: (u64, u64) = (10, 400);
+/// And how long that may take at most: clients that get no answers are slow.
+const TIME_BETWEEN_MS: (u64, u64) = (150, 2_500);
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL.
+    Kill(u8),
+    /// SIGKILL, and what was never synced is forgotten.
+    PowerLoss(u8),
+    /// The same of all nodes.
+    PowerLossEverywhere,
+    /// SIGKILL of all nodes.
+    KillAll,
+    /// SIGSTOP.
+    Pause(u8),
+    /// Two groups cannot reach each other.
+    Split(Vec<u8>),
+    /// One node alone: the leader, if there is one.
+    LeaderAlone,
+    /// Two groups that have one node in common.
+    Bridge(Vec<u8>, u8),
+    /// One direction between two nodes is cut.
+    OneWay(u8, u8),
+    /// A node hears nobody, or nobody hears it.
+    Deaf(u8),
+    Mute(u8),
+    /// Packets are delayed, overtake each other, are lost or arrive twice, on all links.
+    BadNetwork(Link),
+    /// Writes fail with this errno.
+    FailingWrites(u8, i32),
+    /// Syncs fail.
+    FailingSyncs(u8),
+    /// Syncs take this long, in milliseconds.
+    SlowDisk(u8, i32),
+    /// The wall clock is off by this, in milliseconds.
+    Clock(u8, i64),
+    /// A snapshot is asked for.
+    Snapshot(u8),
+}
+
+/// Which faults a run draws from, and how often each.
+pub const ALL_FAULTS: [(u64, Draw); 17] = [
+    (12, |rng, ids| Fault::Kill(*rng.pick(ids))),
+    (12, |rng, ids| Fault::PowerLoss(*rng.pick(ids))),
+    (5, |_, _| Fault::PowerLossEverywhere),
+    (3, |_, _| Fault::KillAll),
+    (8, |rng, ids| Fault::Pause(*rng.pick(ids))),
+    (8, |rng, ids| {
+        let size = rng.between(1, ids.len() as u64 - 1) as usize;
+        Fault::Split(rng.shuffled(ids)[..size].to_vec())
+    }),
+    (10, |_, _| Fault::LeaderAlone),
+    (5, |rng, ids| {
+        let order = rng.shuffled(ids);
+        let size = 1 + ids.len() / 2;
+        Fault::Bridge(order[1..size].to_vec(), order[0])
+    }),
+    (5, |rng, ids| {
+        let order = rng.shuffled(ids);
+        Fault::OneWay(order[0], order[1])
+    }),
+    (4, |rng, ids| Fault::Deaf(*rng.pick(ids))),
+    (4, |rng, ids| Fault::Mute(*rng.pick(ids))),
+    (8, |rng, _| {
+        Fault::BadNetwork(Link {
+            cut: false,
+            loss_percent: rng.between(0, 15),
+            twice_percent: rng.between(0, 10),
+            delay_ms: (0, rng.between(0, 60)),
+        })
+    }),
+    (6, |rng, ids| {
+        Fault::FailingWrites(*rng.pick(ids), *rng.pick(&[libc::ENOSPC, libc::EIO]))
+    }),
+    (6, |rng, ids| Fault::FailingSyncs(*rng.pick(ids))),
+    (5, |rng, ids| {
+        Fault::SlowDisk(*rng.pick(ids), rng.between(5, 300) as i32)
+    }),
+    (3, |rng, ids| {
+        Fault::Clock(*rng.pick(ids), rng.between(0, 20_000_000) as i64 - 10_000_000)
+    }),
+    (4, |rng, ids| Fault::Snapshot(*rng.pick(ids))),
+];
+
+/// Draws one fault for nodes with the given ids.
+pub type Draw = fn(&mut Rng, &[u8]) -> Fault;
+
+/// How often each kind of thing was done.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(BTreeMap<&'static str, u64>);
+
+impl Tally {
+    /// Counts `more` of `what`.
+    pub fn add(&mut self, what: &'static str, more: u64) {
+        *self.0.entry(what).or_default() += more;
+    }
+
+    /// Counts everything in `other` too.
+    pub fn merge(&mut self, other: &Tally) {
+        for (what, count) in &other.0 {
+            self.add(what, *count);
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts: Vec<_> = self.0.iter().map(|(what, n)| format!("{what} {n}")).collect();
+        f.write_str(&counts.join(", "))
+    }
+}
+
+/// Draws faults, and does and undoes them.
+pub struct Attack<'a> {
+    pub network: &'a Network,
+    pub nodes: &'a mut Nodes,
+    pub rng: Rng,
+    /// The faults to draw from, with weights.
+    pub faults: &'a [(u64, Draw)],
+    /// What was done, in words, for whoever has to understand a violation.
+    pub log: Vec<String>,
+    pub tally: Tally,
+}
+
+impl Attack<'_> {
+    /// Does `count` faults, each once the clients have gone on for a while. In between, and at the
+    /// end, everything is made good again.
+    pub async fn run(&mut self, count: usize, mut done: watch::Receiver<u64>) {
+        for _ in 0..count {
+            self.wait_for_requests(&mut done).await;
+            let fault = self.draw();
+            self.log.push(format!("after {} requests: {fault:?}", *done.borrow()));
+            self.inflict(&fault).await;
+            if self.rng.percent(60) {
+                self.wait_for_requests(&mut done).await;
+                self.heal().await;
+            }
+        }
+        self.wait_for_requests(&mut done).await;
+        self.heal().await;
+    }
+
+    async fn wait_for_requests(&mut self, done: &mut watch::Receiver<u64>) {
+        let target = *done.borrow() + self.rng.between(REQUESTS_BETWEEN.0, REQUESTS_BETWEEN.1);
+        let time = self.rng.between(TIME_BETWEEN_MS.0, TIME_BETWEEN_MS.1);
+        // Either will do: the clients have had the occasion to notice the fault.
+        let _ = timeout(
+            Duration::from_millis(time),
+            done.wait_for(|done| *done >= target),
+        )
+        .await;
+    }
+
+    fn draw(&mut self) -> Fault {
+        let total = self.faults.iter().map(|(weight, _)| weight).sum::<u64>();
+        let mut left = self.rng.between(0, total - 1);
+        for (weight, draw) in self.faults {
+            if left < *weight {
+                return draw(&mut self.rng, &self.nodes.ids());
+            }
+            left -= weight;
+        }
+        unreachable!("what is left is below the sum of all weights")
+    }
+
+    async fn inflict(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Kill(id) => self.kill(*id).await,
+            Fault::KillAll => {
+                for id in self.nodes.ids() {
+                    self.kill(id).await;
+                }
+            }
+            Fault::PowerLoss(id) => self.lose_power(*id).await,
+            Fault::PowerLossEverywhere => {
+                for id in self.nodes.ids() {
+                    self.nodes.kill(id).await;
+                }
+                for id in self.nodes.ids() {
+                    self.lose_power(id).await;
+                }
+            }
+            Fault::Pause(id) => {
+                self.nodes.pause(*id);
+                self.tally.add("pauses", 1);
+            }
+            Fault::Snapshot(id) => self.ask_for_snapshot(*id).await,
+            Fault::FailingWrites(..)
+            | Fault::FailingSyncs(_)
+            | Fault::SlowDisk(..)
+            | Fault::Clock(..) => self.spoil_machine(fault),
+            _ => self.spoil_network(fault).await,
+        }
+    }
+
+    fn spoil_machine(&mut self, fault: &Fault) {
+        match fault {
+            Fault::FailingWrites(id, errno) => {
+                self.nodes.disk(*id).set(Control::WriteErrno, *errno);
+                self.tally.add("failing writes", 1);
+            }
+            Fault::FailingSyncs(id) => {
+                self.nodes.disk(*id).set(Control::SyncErrno, libc::EIO);
+                self.tally.add("failing syncs", 1);
+            }
+            Fault::SlowDisk(id, ms) => {
+                self.nodes.disk(*id).set(Control::SyncDelayMs, *ms);
+                self.tally.add("slow disks", 1);
+            }
+            Fault::Clock(id, ms) => {
+                self.nodes.disk(*id).step_clock(*ms);
+                self.tally.add("clock steps", 1);
+            }
+            other => unreachable!("{other:?} is not of the machine"),
+        }
+    }
+
+    async fn spoil_network(&mut self, fault: &Fault) {
+        self.tally.add(
+            match fault {
+                Fault::BadNetwork(_) => "bad networks",
+                _ => "partitions",
+            },
+            1,
+        );
+        match fault {
+            Fault::Split(group) => {
+                let inside = |id| group.contains(&id);
+                self.network.cut_where(|a, b| inside(a) != inside(b));
+            }
+            Fault::LeaderAlone => {
+                let leader = self.leader().await;
+                self.network.cut_where(|a, b| a == leader || b == leader);
+            }
+            Fault::Bridge(group, bridge) => {
+                let inside = |id| group.contains(&id);
+                let apart = |a, b| a != *bridge && b != *bridge && inside(a) != inside(b);
+                self.network.cut_where(apart);
+            }
+            Fault::OneWay(from, to) => self.network.cut_where(|a, b| a == *from && b == *to),
+            Fault::Deaf(id) => self.network.cut_where(|_, b| b == *id),
+            Fault::Mute(id) => self.network.cut_where(|a, _| a == *id),
+            Fault::BadNetwork(link) => self.network.set_all(*link),
+            other => unreachable!("{other:?} is not of the network"),
+        }
+    }
+
+    async fn kill(&mut self, id: u8) {
+        self.nodes.kill(id).await;
+        self.tally.add("kills", 1);
+    }
+
+    async fn lose_power(&mut self, id: u8) {
+        let loss = self.nodes.lose_power(id, &mut self.rng).await;
+        self.tally.add("power losses", 1);
+        self.tally.add("unsynced changes at power loss", loss.unsynced as u64);
+        self.tally.add("unsynced changes lost or torn", loss.lost as u64);
+    }
+
+    async fn ask_for_snapshot(&mut self, id: u8) {
+        let url = &self.nodes.endpoints()[usize::from(id) - 1].url;
+        let request = http_client().post(format!("{url}/api/v1/cluster/snapshots"));
+        // Refused or not: one that is not needed is no fault.
+        let _ = timeout(Duration::from_secs(1), send(request)).await;
+        self.tally.add("snapshots asked for", 1);
+    }
+
+    /// The leader as any node knows it, or else just a node.
+    async fn leader(&mut self) -> u8 {
+        for endpoint in self.nodes.endpoints() {
+            let request = http_client().get(format!("{}/api/v1/cluster", endpoint.url));
+            if let Ok(Ok(reply)) = timeout(Duration::from_millis(300), send(request)).await
+                && let Some(leader) = reply.body["leader"].as_u64()
+            {
+                return leader as u8;
+            }
+        }
+        *self.rng.pick(&self.nodes.ids())
+    }
+
+    /// Ends all faults and starts every node that has ended. A node may have ended by itself only
+    /// because of its disk; that it comes back is left to [`Attack::wait_until_up`].
+    async fn heal(&mut self) {
+        self.network.heal();
+        for id in self.nodes.ids() {
+            let failures = self.nodes.disk(id).failures();
+            self.nodes.disk(id).repair();
+            self.nodes.resume(id);
+            if !self.nodes.is_running(id) {
+                self.nodes.start(id).await;
+                self.tally.add("restarts", 1);
+            }
+            self.log.push(format!("  healed {id}, whose disk failed {failures} times so far"));
+        }
+        self.wait_until_up().await;
+    }
+
+    /// Waits until every node answers; one that ends in place of that panics with its log.
+    pub async fn wait_until_up(&mut self) {
+        let http = http_client();
+        for endpoint in self.nodes.endpoints() {
+            let url = format!("{}/healthz", endpoint.url);
+            wait_until("a started node answers", async || {
+                let up = timeout(Duration::from_secs(1), send(http.get(&url))).await;
+                // A write that was under way when its disk was repaired may end a node yet.
+                if !self.nodes.is_running(endpoint.id) {
+                    let tail = self.nodes.log_tail(endpoint.id);
+                    assert!(
+                        tail.contains("cannot go on"),
+                        "node {} does not start again:\n{tail}",
+                        endpoint.id
+                    );
+                    self.nodes.start(endpoint.id).await;
+                }
+                matches!(up, Ok(Ok(reply)) if reply.status == 200).then_some(())
+            })
+            .await;
+        }
+    }
+}

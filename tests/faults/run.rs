@@ -1,0 +1,148 @@
+//! One run: a new cluster, clients, faults from a seed, and the verdict.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::clients::{Client, Shared};
+use super::disk::Control;
+use super::faults::{Attack, Draw, Tally};
+use super::history::{History, Size};
+use super::network::Network;
+use super::nodes::{Endpoint, Nodes};
+use super::rng::Rng;
+use crate::cluster_support::{FILAMENTS, JOBS, PRINTERS, Reply, http_client, send, wait_until};
+
+/// Clients at a time: enough to race for the same grams, and modest.
+const CLIENTS: usize = 5;
+/// Settings that bring snapshots and unknown outcomes about quickly.
+const ARGS: [&str; 4] = ["--snapshot-distance", "60", "--request-timeout-ms", "1500"];
+
+/// What a run is to be.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    pub seed: u64,
+    /// How many nodes.
+    pub nodes: u8,
+    /// How many faults.
+    pub faults: usize,
+    /// The faults to draw from, with weights.
+    pub kinds: &'a [(u64, Draw)],
+    /// What is broken on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// Defects that the checker has to notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Writes are acknowledged before they are on disk: syncs do nothing.
+    AcknowledgeBeforeSync,
+    /// Reads may be stale: the clients take eventual reads for linearizable ones.
+    StaleReads,
+    /// Whether a job fits is looked up before it is proposed, and not where the log is applied.
+    ReservationOutsideTheLog,
+}
+
+/// How a run went.
+pub struct Outcome {
+    pub violations: Vec<String>,
+    pub size: Size,
+    pub tally: Tally,
+    /// The faults, in words.
+    pub log: Vec<String>,
+}
+
+/// Runs `plan` in `network`, with files under `dir`, which are removed again.
+pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> Outcome {
+    let dir = dir.join(format!("run-{}", plan.seed));
+    fs::create_dir_all(&dir).expect("room for a run");
+    network.reset(plan.seed);
+    let env: &[(&str, &str)] = match plan.sabotage {
+        Some(Sabotage::ReservationOutsideTheLog) => {
+            &[("RAFT3D_SABOTAGE", "reservation-outside-the-log")]
+        }
+        _ => &[],
+    };
+    let mut nodes = Nodes::new(plan.nodes, &dir, shim, &ARGS, env);
+    if plan.sabotage == Some(Sabotage::AcknowledgeBeforeSync) {
+        for id in nodes.ids() {
+            nodes.disk(id).set(Control::SyncIgnored, 1);
+        }
+    }
+    for id in nodes.ids() {
+        nodes.start(id).await;
+    }
+    let stale_reads = plan.sabotage == Some(Sabotage::StaleReads);
+    let shared = Shared::new(nodes.endpoints(), stale_reads);
+    let clients = (0..CLIENTS).map(|number| {
+        let rng = Rng::part(plan.seed, 1 + number as u64);
+        tokio::spawn(Client::new(&shared, number, rng).run())
+    });
+    let clients: Vec<_> = clients.collect();
+
+    let mut attack = Attack {
+        network,
+        nodes: &mut nodes,
+        rng: Rng::part(plan.seed, 0),
+        faults: plan.kinds,
+        log: Vec::new(),
+        tally: Tally::default(),
+    };
+    attack.wait_until_up().await;
+    attack.run(plan.faults, shared.done()).await;
+    let Attack { log, tally, .. } = attack;
+    shared.stop();
+    for client in clients {
+        client.await.expect("a client does not panic");
+    }
+    let mut last = Client::new(&shared, CLIENTS, Rng::part(plan.seed, 1 + CLIENTS as u64));
+    let mut violations = differences(&nodes.endpoints()).await;
+    last.read_everything().await;
+    let history: History = shared.take_history();
+    violations.extend(history.violations());
+    drop(nodes);
+    fs::remove_dir_all(&dir).expect("our own directory");
+    Outcome {
+        violations,
+        size: history.size(),
+        tally,
+        log,
+    }
+}
+
+/// Waits until all nodes have applied the same log to its end, and compares what they hold.
+async fn differences(endpoints: &[Endpoint]) -> Vec<String> {
+    let all = wait_until("all nodes are at the same log index", async || {
+        let mut all = Vec::new();
+        for endpoint in endpoints {
+            all.push(everything(endpoint).await?);
+        }
+        let index = all[0].0;
+        all.iter().all(|(other, _)| *other == index).then_some(all)
+    })
+    .await;
+    let (index, first) = &all[0];
+    let differing = endpoints.iter().zip(&all).filter(|(_, (_, objects))| objects != first);
+    differing
+        .map(|(endpoint, (_, objects))| {
+            let id = endpoint.id;
+            format!("at index {index} node 1 has {first:?}\nand node {id} {objects:?}")
+        })
+        .collect()
+}
+
+/// All objects of one node and the one index that they are as of, or nothing.
+async fn everything(endpoint: &Endpoint) -> Option<(u64, Vec<Value>)> {
+    let http = http_client();
+    let mut objects = Vec::new();
+    let mut indexes = Vec::new();
+    for path in [PRINTERS, FILAMENTS, JOBS] {
+        let url = format!("{}{path}?consistency=eventual", endpoint.url);
+        let reply: Reply = send(http.get(url)).await.ok()?;
+        indexes.push(reply.header("x-raft3d-index").parse().ok()?);
+        objects.push(reply.body);
+    }
+    let index = indexes[0];
+    indexes.iter().all(|other| *other == index).then_some((index, objects))
+}
