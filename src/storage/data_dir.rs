@@ -35,6 +35,9 @@ impl DataDir {
             path: path.to_path_buf(),
             _lock: lock,
         };
+        // An earlier run may have been killed after a rename and before it was durable: what is
+        // read below must not be gone after the next power failure.
+        record::sync_dir(path)?;
         match record::read(&dir.identity_path(), Kind::Identity)? {
             Some(body) => dir.check_used(&body, node_id)?,
             None => dir.initialise(node_id, first_config)?,

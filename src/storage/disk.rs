@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -22,7 +23,7 @@ const FILE_LEN_MAX: usize = 16 << 20;
 const FILE_ENTRIES_MAX: usize = 1 << 16;
 /// Payloads of closed files kept in memory, in bytes. Those of the open file always are.
 const CACHE_LEN_MAX: usize = 64 << 20;
-/// Buffer for reading files at opening, in bytes.
+/// Buffer for reading files at opening, and for writing them again, in bytes.
 const READ_BUFFER_LEN: usize = 1 << 20;
 
 /// What `raft-log` stores for us.
@@ -66,7 +67,7 @@ impl DiskMedium {
     ///
     /// A record torn by a crash at the very end is cut off; any other damage is an error.
     pub(crate) fn open(dir: &Path) -> Result<DiskMedium, StorageError> {
-        sync_files(dir)?;
+        write_files_again(dir)?;
         let name = dir.to_str().ok_or_else(|| StorageError::Io {
             action: "use",
             path: dir.to_path_buf(),
@@ -207,17 +208,35 @@ impl Medium for DiskMedium {
 
 /// Makes durable what an earlier run wrote: it may have been killed between writing and syncing,
 /// and `raft-log` itself syncs only the file that is open.
-fn sync_files(dir: &Path) -> Result<(), StorageError> {
+///
+/// A sync alone would not do. If one failed in the earlier run, the system may show bytes that
+/// never reached the disk and count them as written, so that the next sync succeeds without them.
+fn write_files_again(dir: &Path) -> Result<(), StorageError> {
     let listing = fs::read_dir(dir).map_err(StorageError::io("list", dir))?;
     for item in listing {
         let path = item.map_err(StorageError::io("list", dir))?.path();
         if path.extension().is_some_and(|e| e == "wal") {
-            File::open(&path)
-                .and_then(|f| f.sync_all())
-                .map_err(StorageError::io("sync", &path))?;
+            write_again(&path).map_err(StorageError::io("sync", &path))?;
         }
     }
     sync_dir(dir)
+}
+
+/// Writes the same bytes over the file and syncs it. Whatever part of that a crash leaves undone,
+/// nothing that was there is different.
+fn write_again(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut piece = vec![0; READ_BUFFER_LEN];
+    let mut offset = 0;
+    loop {
+        match file.read_at(&mut piece, offset)? {
+            0 => return file.sync_all(),
+            len => {
+                file.write_all_at(&piece[..len], offset)?;
+                offset += len as u64;
+            }
+        }
+    }
 }
 
 fn damage(dir: &Path, error: &io::Error) -> StorageError {

@@ -78,13 +78,11 @@ impl SnapshotStore {
     /// Opens `dir`, which exists, and removes what an interrupted write left behind.
     pub fn open(dir: &Path) -> Result<SnapshotStore, StorageError> {
         let mut ids = Vec::new();
-        let mut leftovers = false;
         let listing = fs::read_dir(dir).map_err(StorageError::io("list", dir))?;
         for item in listing {
             let path = item.map_err(StorageError::io("list", dir))?.path();
             if path.extension().is_some_and(|e| e == "tmp") {
                 fs::remove_file(&path).map_err(StorageError::io("remove", &path))?;
-                leftovers = true;
             } else if let Some(id) = path
                 .file_name()
                 .and_then(|n| n.to_str())
@@ -93,9 +91,9 @@ impl SnapshotStore {
                 ids.push(id);
             }
         }
-        if leftovers {
-            sync_dir(dir)?;
-        }
+        // Also for what an earlier run renamed and was killed before it was durable: the log may be
+        // compacted because of it.
+        sync_dir(dir)?;
         ids.sort_unstable();
         Ok(SnapshotStore {
             dir: dir.to_path_buf(),

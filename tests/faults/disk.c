@@ -36,7 +36,7 @@ struct control {
     int32_t write_errno;   /* what creating, writing, renaming and truncating fails with */
     int32_t sync_errno;    /* what syncing fails with */
     int32_t sync_delay_ms; /* how long a sync takes */
-    int32_t sync_ignored;  /* syncs succeed and make nothing durable */
+    int32_t sync_skipped;  /* of this many syncs of file data one is carried out, if above 1 */
     int64_t clock_step_ms; /* added to the wall clock */
     int32_t failures;      /* how many calls were made to fail: counted here, read there */
 };
@@ -311,6 +311,13 @@ int ftruncate64(int fd, off64_t len) {
 
 /* Syncing. */
 
+/* Whether this sync of file data is one of those that only pretend. Called with the lock. */
+static int skips(long number) {
+    static int32_t count;
+    return number == SYS_fdatasync && control->sync_skipped > 1 &&
+           count++ % control->sync_skipped != 0;
+}
+
 static int sync_file(int fd, long number) {
     if (control == NULL)
         return (int)syscall(number, fd);
@@ -328,7 +335,7 @@ static int sync_file(int fd, long number) {
     }
     pthread_mutex_lock(&lock);
     int failed = fails(control->sync_errno);
-    if (failed || !control->sync_ignored)
+    if (failed || !skips(number))
         append(failed ? SYNC_FAILED : SYNCED, inode, (uint64_t)status.st_size, NULL, 0, NULL, 0);
     pthread_mutex_unlock(&lock);
     return failed ? -1 : 0;

@@ -27,8 +27,9 @@ pub enum Control {
     SyncErrno = 4,
     /// How long a sync takes, in milliseconds.
     SyncDelayMs = 8,
-    /// 1: syncs succeed and make nothing durable.
-    SyncIgnored = 12,
+    /// Of this many syncs of file data, which is how the log is synced, one is carried out; 0 for
+    /// all. The others succeed and make nothing durable.
+    SyncSkipped = 12,
     /// Counts the calls that were made to fail.
     Failures = 24,
 }

@@ -140,10 +140,28 @@ pub struct Attack<'a> {
     pub tally: Tally,
 }
 
+impl Drop for Attack<'_> {
+    /// Says what was done, and what the nodes said, if that ended in a panic.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("What was done:\n{}", self.log.join("\n"));
+            for id in self.nodes.ids() {
+                eprintln!("--- log of node {id} ends:\n{}", self.nodes.log_tail(id));
+            }
+        }
+    }
+}
+
 impl Attack<'_> {
-    /// Does `count` faults, each once the clients have gone on for a while. In between, and at the
-    /// end, everything is made good again.
-    pub async fn run(&mut self, count: usize, mut done: watch::Receiver<u64>) {
+    /// Waits for the nodes, then does `count` faults, each once the clients have gone on for a
+    /// while. In between, and at the end, everything is made good again; the error is why a node
+    /// did not come back.
+    pub async fn run(
+        &mut self,
+        count: usize,
+        mut done: watch::Receiver<u64>,
+    ) -> Result<(), String> {
+        self.wait_until_up().await?;
         for _ in 0..count {
             self.wait_for_requests(&mut done).await;
             let fault = self.draw();
@@ -151,11 +169,11 @@ impl Attack<'_> {
             self.inflict(&fault).await;
             if self.rng.percent(60) {
                 self.wait_for_requests(&mut done).await;
-                self.heal().await;
+                self.heal().await?;
             }
         }
         self.wait_for_requests(&mut done).await;
-        self.heal().await;
+        self.heal().await
     }
 
     async fn wait_for_requests(&mut self, done: &mut watch::Receiver<u64>) {
@@ -298,7 +316,7 @@ impl Attack<'_> {
 
     /// Ends all faults and starts every node that has ended. A node may have ended by itself only
     /// because of its disk; that it comes back is left to [`Attack::wait_until_up`].
-    async fn heal(&mut self) {
+    async fn heal(&mut self) -> Result<(), String> {
         self.network.heal();
         for id in self.nodes.ids() {
             let failures = self.nodes.disk(id).failures();
@@ -310,29 +328,29 @@ impl Attack<'_> {
             }
             self.log.push(format!("  healed {id}, whose disk failed {failures} times so far"));
         }
-        self.wait_until_up().await;
+        self.wait_until_up().await
     }
 
-    /// Waits until every node answers; one that ends in place of that panics with its log.
-    pub async fn wait_until_up(&mut self) {
+    /// Waits until every node answers; the error is the log of one that ended in place of that.
+    async fn wait_until_up(&mut self) -> Result<(), String> {
         let http = http_client();
         for endpoint in self.nodes.endpoints() {
             let url = format!("{}/healthz", endpoint.url);
             wait_until("a started node answers", async || {
                 let up = timeout(Duration::from_secs(1), send(http.get(&url))).await;
-                // A write that was under way when its disk was repaired may end a node yet.
                 if !self.nodes.is_running(endpoint.id) {
                     let tail = self.nodes.log_tail(endpoint.id);
-                    assert!(
-                        tail.contains("cannot go on"),
-                        "node {} does not start again:\n{tail}",
-                        endpoint.id
-                    );
+                    // What failed before the disk was repaired may end a node only now.
+                    if !tail.contains("cannot go on") {
+                        let id = endpoint.id;
+                        return Some(Err(format!("node {id} does not start again:\n{tail}")));
+                    }
                     self.nodes.start(endpoint.id).await;
                 }
-                matches!(up, Ok(Ok(reply)) if reply.status == 200).then_some(())
+                matches!(up, Ok(Ok(reply)) if reply.status == 200).then_some(Ok(()))
             })
-            .await;
+            .await?;
         }
+        Ok(())
     }
 }

@@ -53,13 +53,14 @@ impl Arena {
 /// One line about a run.
 pub fn summary(plan: &Plan<'_>, outcome: &Outcome) -> String {
     format!(
-        "seed {} on {} nodes: {} calls, {} of them unknown; {}; {} violations",
+        "seed {} on {} nodes: {} calls, {} of them unknown; {}; {} violations{}",
         plan.seed,
         plan.nodes,
         outcome.size.calls,
         outcome.size.unknown,
         outcome.tally,
-        outcome.violations.len()
+        outcome.violations.len(),
+        if outcome.broken.is_some() { ", and a node that does not come back" } else { "" }
     )
 }
 
@@ -68,7 +69,7 @@ pub fn complaint(plan: &Plan<'_>, outcome: &Outcome) -> String {
     let mut text = summary(plan, outcome);
     // Writing to a string cannot fail.
     let _ = writeln!(text, "\nWhat was done:\n{}", outcome.log.join("\n"));
-    for violation in &outcome.violations {
+    for violation in outcome.broken.iter().chain(&outcome.violations) {
         let _ = writeln!(text, "Violation: {violation}");
     }
     text

@@ -56,7 +56,6 @@ struct Links {
     by_direction: HashMap<(u8, u8), Link>,
     rng: Rng,
     passed: u64,
-    dropped: u64,
 }
 
 impl Network {
@@ -74,7 +73,6 @@ impl Network {
             by_direction: HashMap::new(),
             rng: Rng::new(0),
             passed: 0,
-            dropped: 0,
         };
         let shared = Arc::new(Shared {
             ends,
@@ -143,12 +141,6 @@ impl Network {
             }
         }
     }
-
-    /// Packets passed on and packets dropped so far.
-    pub fn packets(&self) -> (u64, u64) {
-        let links = lock(&self.shared.links);
-        (links.passed, links.dropped)
-    }
 }
 
 impl Shared {
@@ -176,7 +168,6 @@ impl Shared {
             .copied()
             .unwrap_or_default();
         if link.cut || links.rng.percent(link.loss_percent) {
-            links.dropped += 1;
             return;
         }
         links.passed += 1;

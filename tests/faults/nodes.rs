@@ -167,11 +167,6 @@ impl Nodes {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// Where the nodes' directories are.
-    pub fn dir(&self) -> &Path {
-        &self.layout.dir
-    }
-
     fn node(&mut self, id: u8) -> &mut Node {
         &mut self.nodes[usize::from(id) - 1]
     }

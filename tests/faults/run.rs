@@ -1,6 +1,7 @@
 //! One run: a new cluster, clients, faults from a seed, and the verdict.
 
 use std::fs;
+use std::mem::take;
 use std::path::Path;
 
 use serde_json::Value;
@@ -19,6 +20,9 @@ const CLIENTS: usize = 5;
 /// Settings that bring snapshots and unknown outcomes about quickly.
 const ARGS: [&str; 4] = ["--snapshot-distance", "60", "--request-timeout-ms", "1500"];
 
+/// Of how many syncs one is carried out where writes are acknowledged before they are on disk.
+const SYNCS_SKIPPED: i32 = 20;
+
 /// What a run is to be.
 #[derive(Clone, Copy)]
 pub struct Plan<'a> {
@@ -36,7 +40,7 @@ pub struct Plan<'a> {
 /// Defects that the checker has to notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
-    /// Writes are acknowledged before they are on disk: syncs do nothing.
+    /// Writes are acknowledged before they are on disk: most syncs of the log do nothing.
     AcknowledgeBeforeSync,
     /// Reads may be stale: the clients take eventual reads for linearizable ones.
     StaleReads,
@@ -46,6 +50,9 @@ pub enum Sabotage {
 
 /// How a run went.
 pub struct Outcome {
+    /// Why a node did not come back, if one did not; the run ended with that.
+    pub broken: Option<String>,
+    /// What clients saw that cannot be.
     pub violations: Vec<String>,
     pub size: Size,
     pub tally: Tally,
@@ -67,7 +74,7 @@ pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> 
     let mut nodes = Nodes::new(plan.nodes, &dir, shim, &ARGS, env);
     if plan.sabotage == Some(Sabotage::AcknowledgeBeforeSync) {
         for id in nodes.ids() {
-            nodes.disk(id).set(Control::SyncIgnored, 1);
+            nodes.disk(id).set(Control::SyncSkipped, SYNCS_SKIPPED);
         }
     }
     for id in nodes.ids() {
@@ -89,25 +96,39 @@ pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> 
         log: Vec::new(),
         tally: Tally::default(),
     };
-    attack.wait_until_up().await;
-    attack.run(plan.faults, shared.done()).await;
-    let Attack { log, tally, .. } = attack;
+    let survived = attack.run(plan.faults, shared.done()).await;
+    let (log, tally) = (take(&mut attack.log), take(&mut attack.tally));
+    drop(attack);
     shared.stop();
     for client in clients {
         client.await.expect("a client does not panic");
     }
-    let mut last = Client::new(&shared, CLIENTS, Rng::part(plan.seed, 1 + CLIENTS as u64));
-    let mut violations = differences(&nodes.endpoints()).await;
-    last.read_everything().await;
+    let mut violations = Vec::new();
+    if survived.is_ok() {
+        violations.extend(differences(&nodes.endpoints()).await);
+        let rng = Rng::part(plan.seed, 1 + CLIENTS as u64);
+        let mut last = Client::new(&shared, CLIENTS, rng);
+        last.read_everything().await;
+    }
+    for id in nodes.ids() {
+        nodes.kill(id).await;
+    }
+    fs::remove_dir_all(&dir).expect("our own directory");
     let history: History = shared.take_history();
     violations.extend(history.violations());
-    drop(nodes);
-    fs::remove_dir_all(&dir).expect("our own directory");
     Outcome {
+        broken: survived.err(),
         violations,
         size: history.size(),
         tally,
         log,
+    }
+}
+
+impl Outcome {
+    /// Whether all promises were kept.
+    pub fn is_good(&self) -> bool {
+        self.broken.is_none() && self.violations.is_empty()
     }
 }
 
