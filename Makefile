@@ -1,6 +1,6 @@
 # Commands for people. What is longer than a line or two is in scripts/.
 
-.PHONY: setup build demo tour test check fix bench clean
+.PHONY: setup build demo tour test torture check fix bench clean
 
 setup:     ## install what is missing on a Debian machine, for building and testing
 	@scripts/setup.sh build test
@@ -17,6 +17,10 @@ tour: build    ## watch a cluster lose its leader, and nothing else
 
 test: setup    ## run everything that must hold
 	scripts/test.sh
+
+torture: setup ## attack real clusters for MINUTES (30), or RUNS times; report in target/torture/report.txt
+	RAFT3D_TORTURE_MINUTES=$(or $(MINUTES),30) RAFT3D_TORTURE_RUNS=$(or $(RUNS),1000000) \
+		cargo test --locked --test cluster_faults -- --exact torture --ignored --nocapture
 
 check: setup   ## formats, warnings and docs only; changes nothing
 	scripts/check.sh

@@ -4,7 +4,7 @@ set -euo pipefail
 
 declare -A packages=(
     [build]="cmake g++ make libasio-dev libssl-dev"
-    [test]="libgtest-dev clang-format"
+    [test]="libgtest-dev clang-format iproute2"
 )
 
 missing=()

@@ -42,6 +42,27 @@ fn five_nodes_keep_their_promises() {
 }
 
 #[test]
+fn disks_that_fail_and_forget_do_no_harm() {
+    const KINDS: [(u64, Draw); 4] = [
+        (3, |rng, ids| Fault::FailingSyncs(*rng.pick(ids))),
+        (2, |rng, ids| Fault::SlowDisk(*rng.pick(ids), 300)),
+        (2, |rng, ids| Fault::Kill(*rng.pick(ids))),
+        (3, |_, _| Fault::PowerLossEverywhere),
+    ];
+    isolated("disks_that_fail_and_forget_do_no_harm", |dir| {
+        let seed = given_seed().unwrap_or(6);
+        let arena = Arena::new(dir);
+        assert_good(
+            &arena,
+            Plan {
+                kinds: &KINDS,
+                ..plan(seed, 3, FAULTS_SHORT)
+            },
+        );
+    });
+}
+
+#[test]
 fn acknowledging_before_the_sync_is_noticed() {
     const KINDS: [(u64, Draw); 1] = [(1, |_, _| Fault::PowerLossEverywhere)];
     isolated("acknowledging_before_the_sync_is_noticed", |dir| {
@@ -104,12 +125,15 @@ fn plan(seed: u64, nodes: u8, faults: usize) -> Plan<'static> {
 fn assert_kept(dir: &Path, nodes: u8, seeds: impl Iterator<Item = u64>) {
     let arena = Arena::new(dir);
     for seed in seeds {
-        println!("seed {seed}: RAFT3D_FAULTS_SEED={seed} runs it again");
-        let plan = plan(seed, nodes, FAULTS_SHORT);
-        let outcome = arena.run(plan);
-        println!("{}", summary(&plan, &outcome));
-        assert!(outcome.is_good(), "{}", complaint(&plan, &outcome));
+        assert_good(&arena, plan(seed, nodes, FAULTS_SHORT));
     }
+}
+
+fn assert_good(arena: &Arena, plan: Plan<'_>) {
+    println!("RAFT3D_FAULTS_SEED={} runs this again", plan.seed);
+    let outcome = arena.run(plan);
+    println!("{}", summary(&plan, &outcome));
+    assert!(outcome.is_good(), "{}", complaint(&plan, &outcome));
 }
 
 /// Runs a sabotaged cluster until its clients see what cannot be, and panics if they do not in
@@ -175,7 +199,10 @@ impl Report {
         // A cluster that does not come back panics; the next seed is run all the same.
         let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| arena.run(plan))) else {
             self.failed.push(plan.seed);
-            return self.say(&format!("seed {} on {} nodes: it panicked", plan.seed, plan.nodes));
+            return self.say(&format!(
+                "seed {} on {} nodes: it panicked",
+                plan.seed, plan.nodes
+            ));
         };
         self.calls += outcome.size.calls;
         self.unknown += outcome.size.unknown;

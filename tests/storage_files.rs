@@ -129,7 +129,10 @@ fn damaged_term_and_vote_are_refused_by_name() {
     flip_last_byte(&root.path().join("state"));
     let error = DataDir::open(root.path(), 1, b"").unwrap_err().to_string();
     assert!(error.contains("state is damaged"), "{error}");
-    assert!(error.contains("Restore"), "says what to do: {error}");
+    assert!(
+        error.contains("move the whole data directory away"),
+        "says what to do: {error}"
+    );
 }
 
 #[test]

@@ -188,6 +188,46 @@ fn a_flipped_bit_never_loses_or_changes_an_entry_silently() {
 }
 
 #[test]
+fn a_log_that_lost_durable_entries_at_its_end_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path()).unwrap();
+    log.append(&entry(1, "first"));
+    assert!(log.flush());
+    let file = only_file(dir.path());
+    let shorter = fs::metadata(&file).unwrap().len();
+    log.append(&entry(1, "second"));
+    assert!(log.flush());
+    drop(log);
+
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..shorter as usize]).unwrap();
+    let error = Log::open(dir.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("was durable up to entry 2"), "{error}");
+    assert!(error.contains(&dir.path().display().to_string()), "{error}");
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(content(&Log::open(dir.path()).unwrap()).len(), 2);
+}
+
+#[test]
+fn a_log_that_was_cut_back_on_purpose_is_not_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path()).unwrap();
+    for number in 0..5 {
+        log.append(&entry(1, &format!("{number}")));
+    }
+    assert!(log.flush());
+    log.truncate(2);
+    assert!(log.flush());
+    drop(log);
+    let log = Log::open(dir.path()).unwrap();
+    assert_eq!((log.first_index(), log.next_index()), (1, 2));
+    log.purge(9);
+    assert!(log.flush());
+    drop(log);
+    assert_eq!(Log::open(dir.path()).unwrap().next_index(), 10);
+}
+
+#[test]
 fn purged_files_are_removed_and_the_rest_stays() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::open(dir.path()).unwrap();

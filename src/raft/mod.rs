@@ -329,8 +329,9 @@ fn warn_of_other_members(dir: &DataDir, flag: &[ffi::Member]) -> Result<(), Star
     Ok(())
 }
 
-/// Loads the newest snapshot and makes the log continue from it.
-fn recover(dir: &DataDir, log: &Log) -> Result<Machine, StartError> {
+/// Loads the newest snapshot and makes the log continue from it: the state that a starting node
+/// has before the log is replayed.
+pub fn recover(dir: &DataDir, log: &Log) -> Result<Machine, StartError> {
     let snapshots = SnapshotStore::open(&dir.snapshots_path())?;
     let loaded = snapshots.load(log.first_index(), log.next_index(), machine::decode)?;
     let state = match loaded {

@@ -5,14 +5,14 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use raft_log::api::raft_log_writer::RaftLogWriter;
-use raft_log::{Config, RaftLog, Types};
+use raft_log::{Callback, Config, RaftLog, Types};
 
 use super::entry::{Entry, Position};
 use super::error::StorageError;
+use super::mark::Mark;
 use super::medium::{FlushDone, Medium, ReadMore};
 use super::record::sync_dir;
 
@@ -35,7 +35,7 @@ impl Types for LogTypes {
     type LogPayload = Entry;
     /// The present epoch. Term and vote have a file of their own, see `record.rs`.
     type Vote = u64;
-    type Callback = SyncSender<io::Result<()>>;
+    type Callback = Synced;
     type UserData = ();
 
     fn log_index(position: &Position) -> u64 {
@@ -52,10 +52,27 @@ impl Types for LogTypes {
     }
 }
 
+/// Who hears of a flush: first the mark, then the log above.
+struct Synced {
+    mark: Arc<Mark>,
+    upto: Position,
+    done: FlushDone,
+}
+
+impl Callback for Synced {
+    fn send(self, result: io::Result<()>) {
+        // Nobody waits any more if the log above is gone.
+        let _ = self
+            .done
+            .send(result.and_then(|()| self.mark.write(self.upto)));
+    }
+}
+
 /// Entries in files under one directory.
 #[derive(Debug)]
 pub(crate) struct DiskMedium {
     log: RaftLog<LogTypes>,
+    mark: Arc<Mark>,
     epoch: u64,
     /// Where each epoch begins among the retained entries: first index, epoch; ascending.
     runs: Vec<(u64, u64)>,
@@ -83,17 +100,41 @@ impl DiskMedium {
         config.wal.flush_batch_wait = Some(Duration::ZERO);
 
         let log = RaftLog::open(Arc::new(config)).map_err(|e| damage(dir, &e))?;
+        let (mark, durable) = Mark::open(&dir.join("durable"))?;
         let mut medium = DiskMedium {
             log,
+            mark: Arc::new(mark),
             epoch: 0,
             runs: Vec::new(),
             bounds: (1, 1),
         };
         medium.recover().map_err(|e| damage(dir, &e))?;
+        let found = medium.last();
+        if let Some(durable) = durable.filter(|durable| *durable > found) {
+            return Err(StorageError::damaged(
+                dir,
+                format!(
+                    "the log ends with entry {} of epoch {}, but was durable up to entry {} of \
+                     epoch {}",
+                    found.index, found.epoch, durable.index, durable.epoch
+                ),
+            ));
+        }
+        medium
+            .begin_epoch()
+            .map_err(StorageError::io("write", dir))?;
         Ok(medium)
     }
 
-    /// Learns the bounds and epochs of what was replayed, and begins a new epoch.
+    /// Epoch and last index: they grow with everything that is stored.
+    fn last(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            index: self.bounds.1 - 1,
+        }
+    }
+
+    /// Learns the bounds and epochs of what was replayed.
     fn recover(&mut self) -> io::Result<()> {
         let state = self.log.log_state();
         let first = state.purged().map_or(1, |p| p.index + 1);
@@ -115,7 +156,7 @@ impl DiskMedium {
             return Err(missing(expected));
         }
         self.bounds = (first, next);
-        self.begin_epoch()
+        Ok(())
     }
 
     fn begin_epoch(&mut self) -> io::Result<()> {
@@ -198,7 +239,12 @@ impl Medium for DiskMedium {
     }
 
     fn flush(&mut self, done: FlushDone) -> io::Result<()> {
-        self.log.flush(true, Some(done))
+        let synced = Synced {
+            mark: Arc::clone(&self.mark),
+            upto: self.last(),
+            done,
+        };
+        self.log.flush(true, Some(synced))
     }
 
     fn syncs(&self) -> u64 {

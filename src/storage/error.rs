@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// What to do with a data directory that cannot be used any more. A copy of an earlier day would be
+/// as dangerous as an empty directory: both have forgotten votes and acknowledged entries.
+const ADVICE: &str = "Nothing was changed. Once all other nodes are up and caught up, move the \
+                      whole data directory away and start the node with an empty one: it gets \
+                      everything from them. Not before: without its data the node no longer knows \
+                      what it acknowledged and how it voted, and acknowledged writes could be lost";
+
 /// Why a data directory could not be opened, read or written.
 #[derive(Debug, Error)]
 pub enum StorageError {
@@ -44,8 +51,7 @@ pub enum StorageError {
     },
     /// A file's bytes are not what this program wrote.
     #[error(
-        "{} is damaged: {reason}. Nothing was changed. Restore the whole data directory from a \
-         copy, or move it away and let the node rejoin with an empty one",
+        "{} is damaged: {reason}. {ADVICE}",
         path.display()
     )]
     Damaged {
@@ -56,8 +62,7 @@ pub enum StorageError {
     },
     /// A file that a used data directory always has is not there.
     #[error(
-        "{} is missing from a data directory that is in use; without it {lost}. Restore the whole \
-         data directory from a copy, or move it away and let the node rejoin with an empty one",
+        "{} is missing from a data directory that is in use; without it {lost}. {ADVICE}",
         path.display()
     )]
     Missing {

@@ -12,6 +12,7 @@ mod disk;
 pub mod entry;
 pub mod error;
 pub mod log;
+mod mark;
 pub mod medium;
 mod record;
 pub mod snapshot;

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     State,
     /// The last committed cluster configuration.
     Config,
+    /// How far the log was durable.
+    Durable,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Identity => *b"R3DI",
             Kind::State => *b"R3DV",
             Kind::Config => *b"R3DC",
+            Kind::Durable => *b"R3DD",
         }
     }
 }
@@ -38,20 +41,24 @@ impl Kind {
 ///
 /// After an error the file holds the old or the new body, never a mixture.
 pub(crate) fn write(path: &Path, kind: Kind, body: &[u8]) -> Result<(), StorageError> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary).map_err(StorageError::io("create", &temporary))?;
+    file.write_all(&encode(kind, body))
+        .map_err(StorageError::io("write", &temporary))?;
+    file.sync_all()
+        .map_err(StorageError::io("sync", &temporary))?;
+    publish(&temporary, path)
+}
+
+/// The content of a file that holds `body`.
+pub(crate) fn encode(kind: Kind, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
     bytes.extend_from_slice(&kind.magic());
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&checksum(&bytes, body).to_le_bytes());
     bytes.extend_from_slice(body);
-
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary).map_err(StorageError::io("create", &temporary))?;
-    file.write_all(&bytes)
-        .map_err(StorageError::io("write", &temporary))?;
-    file.sync_all()
-        .map_err(StorageError::io("sync", &temporary))?;
-    publish(&temporary, path)
+    bytes
 }
 
 /// Gives a finished and synced temporary file its real name; durable when it returns `Ok`.

@@ -177,7 +177,11 @@ impl Client {
     fn choose_job(&mut self) -> Option<KnownJob> {
         let farm = self.shared.farm();
         let newest = farm.jobs.len().saturating_sub(12);
-        let jobs = if self.rng.percent(85) { &farm.jobs[newest..] } else { &farm.jobs[..] };
+        let jobs = if self.rng.percent(85) {
+            &farm.jobs[newest..]
+        } else {
+            &farm.jobs[..]
+        };
         (!jobs.is_empty()).then(|| self.rng.pick(jobs).clone())
     }
 
@@ -196,7 +200,9 @@ impl Client {
             let id = reply.body["id"].clone();
             let mut farm = self.shared.farm();
             if reply.status != 201 || farm.history.rolls.contains_key(&id.to_string()) {
-                farm.history.oddities.push(format!("no new filament: {reply:?}"));
+                farm.history
+                    .oddities
+                    .push(format!("no new filament: {reply:?}"));
                 return;
             }
             farm.history.rolls.insert(id.to_string(), ROLL_GRAMS);
@@ -367,7 +373,11 @@ impl Client {
     }
 
     fn freshness(&self) -> &'static str {
-        if self.shared.stale_reads { "eventual" } else { "linearizable" }
+        if self.shared.stale_reads {
+            "eventual"
+        } else {
+            "linearizable"
+        }
     }
 
     fn choose_node(&mut self) -> usize {
@@ -439,7 +449,11 @@ impl Client {
                 End::Unknown => taken_perhaps = true,
             }
         }
-        let end = if taken_perhaps { End::Unknown } else { End::NotDone };
+        let end = if taken_perhaps {
+            End::Unknown
+        } else {
+            End::NotDone
+        };
         (end, invoked)
     }
 
@@ -448,16 +462,14 @@ impl Client {
             Err(_) => End::Unknown,
             Ok(Err(error)) if error.is_connect() => End::NotDone,
             Ok(Err(_)) => End::Unknown,
-            Ok(Ok(reply)) if reply.status == 503 => {
-                match reply.body["type"].as_str() {
-                    Some("/problems/outcome-unknown") => End::Unknown,
-                    Some(_) => End::NotDone,
-                    None => {
-                        self.odd("a 503 without a type", &reply);
-                        End::Unknown
-                    }
+            Ok(Ok(reply)) if reply.status == 503 => match reply.body["type"].as_str() {
+                Some("/problems/outcome-unknown") => End::Unknown,
+                Some(_) => End::NotDone,
+                None => {
+                    self.odd("a 503 without a type", &reply);
+                    End::Unknown
                 }
-            }
+            },
             Ok(Ok(reply)) => End::Answered(reply),
         }
     }

@@ -43,7 +43,9 @@ pub fn compile_shim(dir: &Path) -> PathBuf {
     let library = dir.join("disk.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/disk.c");
     let output = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .args([
+            "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o",
+        ])
         .arg(&library)
         .arg(&source)
         .args(["-ldl", "-lpthread"])
@@ -75,6 +77,8 @@ pub struct Disk {
     control_path: PathBuf,
     journal_path: PathBuf,
     model: Model,
+    /// At a power failure nothing survives that was never synced, in place of what chance lets.
+    pub forgets_all: bool,
 }
 
 impl Disk {
@@ -97,6 +101,7 @@ impl Disk {
             control_path,
             journal_path,
             model: Model::default(),
+            forgets_all: false,
         }
     }
 
@@ -153,13 +158,17 @@ impl Disk {
 
     /// Where the node keeps files; its log file and the like, in the first, are not on this disk.
     fn dirs(&self) -> [PathBuf; 3] {
-        [self.dir.clone(), self.dir.join("log"), self.dir.join("snapshots")]
+        [
+            self.dir.clone(),
+            self.dir.join("log"),
+            self.dir.join("snapshots"),
+        ]
     }
 
     /// Cuts the power: of what was never synced, chance decides what is still there. The process
     /// is dead, and [`Disk::process_ended`] was called.
     pub fn lose_power(&mut self, rng: &mut Rng) -> Loss {
-        let (files, loss) = self.model.after_power_failure(rng);
+        let (files, loss) = self.model.after_power_failure(self.forgets_all, rng);
         for path in self.model.names.keys() {
             fs::remove_file(path).expect("what the process left can be removed");
         }
@@ -284,7 +293,8 @@ impl FileModel {
         for unsynced in changes {
             if unsynced.at < upto && !unsynced.given_up {
                 // What was given up below it is gone for good.
-                self.changes.retain(|earlier| !unsynced.change.covers(&earlier.change));
+                self.changes
+                    .retain(|earlier| !unsynced.change.covers(&earlier.change));
                 unsynced.change.apply(&mut self.durable);
             } else {
                 self.changes.push(unsynced);
@@ -299,10 +309,10 @@ impl FileModel {
     }
 
     /// What of the file is there after a power failure, and how many changes are not.
-    fn after_power_failure(&self, rng: &mut Rng) -> (Vec<u8>, usize) {
+    fn after_power_failure(&self, forgets_all: bool, rng: &mut Rng) -> (Vec<u8>, usize) {
         let mut content = self.durable.clone();
         // All, none, a torn beginning, or whatever sectors made it.
-        let mode = rng.between(0, 3);
+        let mode = if forgets_all { 1 } else { rng.between(0, 3) };
         let whole = rng.between(0, self.changes.len() as u64) as usize;
         let mut lost = 0;
         for (number, unsynced) in self.changes.iter().enumerate() {
@@ -455,7 +465,10 @@ impl Model {
             7 => {
                 let zero = record.path.iter().position(|byte| *byte == 0);
                 let zero = zero.expect("two paths with a zero between");
-                let (from, to) = (path_of(&record.path[..zero]), path_of(&record.path[zero + 1..]));
+                let (from, to) = (
+                    path_of(&record.path[..zero]),
+                    path_of(&record.path[zero + 1..]),
+                );
                 self.change_name(at, NameChange::Rename(from, to));
             }
             8 => self.change_name(at, NameChange::Remove(record.path())),
@@ -475,7 +488,10 @@ impl Model {
         let covered = self.name_changes.iter().rposition(|(at, change)| {
             *at < upto && dir.is_some_and(|dir| change.dir() == Some(dir))
         });
-        for (_, change) in self.name_changes.drain(..covered.map_or(0, |last| last + 1)) {
+        for (_, change) in self
+            .name_changes
+            .drain(..covered.map_or(0, |last| last + 1))
+        {
             change.apply(&mut self.durable_names);
         }
     }
@@ -484,10 +500,17 @@ impl Model {
     /// have been killed between a change and its record.
     fn reconcile(&mut self, dirs: &[PathBuf]) {
         let found = files_in(dirs);
-        let gone: Vec<_> = self.names.keys().filter(|path| !found.contains_key(*path)).cloned().collect();
+        let gone: Vec<_> = self
+            .names
+            .keys()
+            .filter(|path| !found.contains_key(*path))
+            .cloned()
+            .collect();
         for path in gone {
             let file = self.names[&path];
-            let renamed = found.iter().find(|(_, inode)| self.by_inode.get(inode) == Some(&file));
+            let renamed = found
+                .iter()
+                .find(|(_, inode)| self.by_inode.get(inode) == Some(&file));
             let change = match renamed {
                 Some((to, _)) => NameChange::Rename(path, to.clone()),
                 None => NameChange::Remove(path),
@@ -511,19 +534,28 @@ impl Model {
                     data: content,
                 };
                 let at = self.replayed;
-                self.files[file].changes.extend([truncate, write].map(|change| Unsynced {
-                    at,
-                    given_up: false,
-                    change,
-                }));
+                self.files[file]
+                    .changes
+                    .extend([truncate, write].map(|change| Unsynced {
+                        at,
+                        given_up: false,
+                        change,
+                    }));
             }
         }
     }
 
     /// Every file with its content, and what is lost.
-    fn after_power_failure(&self, rng: &mut Rng) -> (BTreeMap<PathBuf, Vec<u8>>, Loss) {
+    fn after_power_failure(
+        &self,
+        forgets_all: bool,
+        rng: &mut Rng,
+    ) -> (BTreeMap<PathBuf, Vec<u8>>, Loss) {
         let mut names = self.durable_names.clone();
-        let kept = rng.between(0, self.name_changes.len() as u64) as usize;
+        let kept = match forgets_all {
+            true => 0,
+            false => rng.between(0, self.name_changes.len() as u64) as usize,
+        };
         for (_, change) in &self.name_changes[..kept] {
             change.apply(&mut names);
         }
@@ -532,7 +564,7 @@ impl Model {
             lost: self.name_changes.len() - kept,
         };
         let files = names.into_iter().map(|(path, file)| {
-            let (content, lost) = self.files[file].after_power_failure(rng);
+            let (content, lost) = self.files[file].after_power_failure(forgets_all, rng);
             loss.unsynced += self.files[file].changes.len();
             loss.lost += lost;
             (path, content)
@@ -543,11 +575,16 @@ impl Model {
 
 /// The files in `dirs`, with their inodes, but for what the harness itself keeps there.
 fn files_in(dirs: &[PathBuf]) -> BTreeMap<PathBuf, u64> {
-    let items = dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten();
+    let items = dirs
+        .iter()
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flatten();
     let items = items.map(|item| item.expect("a directory that can be listed"));
     let files = items.filter_map(|item| {
         let metadata = item.metadata().ok().filter(|metadata| metadata.is_file())?;
-        let ours = !["raft3d.log", "pid"].iter().any(|name| item.file_name() == *name);
+        let ours = !["raft3d.log", "pid"]
+            .iter()
+            .any(|name| item.file_name() == *name);
         ours.then(|| (item.path(), metadata.ino()))
     });
     files.collect()
@@ -582,7 +619,7 @@ mod tests {
         let outcomes = |model: &Model| -> Vec<Option<Vec<u8>>> {
             let mut outcomes: Vec<_> = (0..200)
                 .map(|seed| {
-                    let (mut files, _) = model.after_power_failure(&mut Rng::new(seed));
+                    let (mut files, _) = model.after_power_failure(false, &mut Rng::new(seed));
                     files.remove(&path)
                 })
                 .collect();
@@ -593,7 +630,11 @@ mod tests {
         assert_eq!(outcomes(&model)[0], None, "its name was never synced");
         model.sync_names(2, 30);
         let all = outcomes(&model);
-        assert!(all.iter().flatten().all(|content| content.starts_with(b"durable")));
+        assert!(
+            all.iter()
+                .flatten()
+                .all(|content| content.starts_with(b"durable"))
+        );
         for possible in [b"durable".as_slice(), b"durable or not", b"durable or"] {
             assert!(all.contains(&Some(possible.to_vec())), "{possible:?}");
         }

@@ -185,7 +185,13 @@ fn change(roll: &Roll, job: JobName, to: Status) -> (Roll, MoveAnswer) {
         return (roll.clone(), MoveAnswer::Forbidden { from });
     }
     let mut next = roll.clone();
-    next.jobs.insert(job, Job { status: to, ..found });
+    next.jobs.insert(
+        job,
+        Job {
+            status: to,
+            ..found
+        },
+    );
     if to == Status::Done {
         next.remaining -= found.grams;
     }

@@ -95,7 +95,10 @@ pub const ALL_FAULTS: [(u64, Draw); 17] = [
         Fault::SlowDisk(*rng.pick(ids), rng.between(5, 300) as i32)
     }),
     (3, |rng, ids| {
-        Fault::Clock(*rng.pick(ids), rng.between(0, 20_000_000) as i64 - 10_000_000)
+        Fault::Clock(
+            *rng.pick(ids),
+            rng.between(0, 20_000_000) as i64 - 10_000_000,
+        )
     }),
     (4, |rng, ids| Fault::Snapshot(*rng.pick(ids))),
 ];
@@ -123,7 +126,11 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts: Vec<_> = self.0.iter().map(|(what, n)| format!("{what} {n}")).collect();
+        let counts: Vec<_> = self
+            .0
+            .iter()
+            .map(|(what, n)| format!("{what} {n}"))
+            .collect();
         f.write_str(&counts.join(", "))
     }
 }
@@ -165,7 +172,8 @@ impl Attack<'_> {
         for _ in 0..count {
             self.wait_for_requests(&mut done).await;
             let fault = self.draw();
-            self.log.push(format!("after {} requests: {fault:?}", *done.borrow()));
+            self.log
+                .push(format!("after {} requests: {fault:?}", *done.borrow()));
             self.inflict(&fault).await;
             if self.rng.percent(60) {
                 self.wait_for_requests(&mut done).await;
@@ -289,8 +297,10 @@ impl Attack<'_> {
     async fn lose_power(&mut self, id: u8) {
         let loss = self.nodes.lose_power(id, &mut self.rng).await;
         self.tally.add("power losses", 1);
-        self.tally.add("unsynced changes at power loss", loss.unsynced as u64);
-        self.tally.add("unsynced changes lost or torn", loss.lost as u64);
+        self.tally
+            .add("unsynced changes at power loss", loss.unsynced as u64);
+        self.tally
+            .add("unsynced changes lost or torn", loss.lost as u64);
     }
 
     async fn ask_for_snapshot(&mut self, id: u8) {
@@ -326,7 +336,9 @@ impl Attack<'_> {
                 self.nodes.start(id).await;
                 self.tally.add("restarts", 1);
             }
-            self.log.push(format!("  healed {id}, whose disk failed {failures} times so far"));
+            self.log.push(format!(
+                "  healed {id}, whose disk failed {failures} times so far"
+            ));
         }
         self.wait_until_up().await
     }

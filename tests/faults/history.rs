@@ -229,7 +229,10 @@ impl Replay {
                 total,
             } => {
                 check(Some(total) == rolls.get(roll), "another roll than was made")?;
-                check(remaining <= total && available <= remaining, "over-reserved")?;
+                check(
+                    remaining <= total && available <= remaining,
+                    "over-reserved",
+                )?;
                 let now = (index, *remaining, *available);
                 if let Some(before) = self.remaining.insert(roll.clone(), now) {
                     check(before.0 < index || before == now, "two states at one index")?;
@@ -247,7 +250,10 @@ impl Replay {
                 check(held <= total, "more is promised than the roll ever had")?;
                 let now = (index, jobs.clone());
                 if let Some(before) = self.lists.insert(roll.clone(), now) {
-                    check(before.0 < index || before.1 == *jobs, "two lists at one index")?;
+                    check(
+                        before.0 < index || before.1 == *jobs,
+                        "two lists at one index",
+                    )?;
                     let vanished = before.1.keys().any(|job| !jobs.contains_key(job));
                     check(!vanished, "a job vanished")?;
                 }
@@ -258,9 +264,9 @@ impl Replay {
 
     fn take_job(&mut self, index: u64, job: JobName, status: Status) -> Result<(), String> {
         match self.jobs.insert(job, (index, status)) {
-            Some((at, before)) if at == index && before != status => {
-                Err(format!("job {job} is {before:?} and {status:?} at one index"))
-            }
+            Some((at, before)) if at == index && before != status => Err(format!(
+                "job {job} is {before:?} and {status:?} at one index"
+            )),
             Some((_, before)) if !before.leads_to(status) => {
                 Err(format!("job {job} went from {before:?} to {status:?}"))
             }
@@ -284,13 +290,23 @@ impl Replay {
             jobs.map(|job| job.grams).sum()
         };
         let (used, reserved) = (sum(|status| status == Status::Done), sum(Status::reserves));
-        check(*remaining == total.saturating_sub(used), "a job's weight taken not once")?;
-        check(*available == remaining.saturating_sub(reserved), "available is off")
+        check(
+            *remaining == total.saturating_sub(used),
+            "a job's weight taken not once",
+        )?;
+        check(
+            *available == remaining.saturating_sub(reserved),
+            "available is off",
+        )
     }
 }
 
 fn check(holds: bool, otherwise: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(otherwise.to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -298,11 +314,13 @@ mod tests {
     use super::*;
 
     fn history(calls: Vec<(u64, Option<u64>, Operation)>) -> History {
-        let calls = calls.into_iter().map(|(invoked, returned, operation)| Call {
-            invoked,
-            returned,
-            operation,
-        });
+        let calls = calls
+            .into_iter()
+            .map(|(invoked, returned, operation)| Call {
+                invoked,
+                returned,
+                operation,
+            });
         History {
             rolls: BTreeMap::from([("1".to_owned(), 100)]),
             calls: BTreeMap::from([("1".to_owned(), calls.collect())]),
@@ -326,7 +344,9 @@ mod tests {
     #[test]
     fn what_was_acknowledged_is_found_later() {
         let list = |jobs: &[(JobName, Status)]| {
-            let jobs = jobs.iter().map(|&(job, status)| (job, Job { grams: 60, status }));
+            let jobs = jobs
+                .iter()
+                .map(|&(job, status)| (job, Job { grams: 60, status }));
             Operation::List(jobs.collect())
         };
         let start = Operation::Move {
@@ -363,12 +383,36 @@ mod tests {
         let job = |status| Shows::Job { job: 1, status };
         let (cluster, own) = (Source::Cluster, Source::Connection(0, 1, 1));
         for (first, second, found) in [
-            (answer(0, 5, cluster, Shows::Index), answer(2, 4, cluster, Shows::Index), 1),
-            (answer(0, 5, own, Shows::Index), answer(2, 4, own, Shows::Index), 1),
-            (answer(0, 5, cluster, Shows::Index), answer(2, 4, own, Shows::Index), 0),
-            (answer(0, 5, cluster, roll(90, 80)), answer(2, 5, cluster, roll(90, 90)), 1),
-            (answer(0, 5, cluster, roll(90, 80)), answer(2, 6, cluster, roll(95, 80)), 1),
-            (answer(0, 5, cluster, roll(90, 80)), answer(2, 6, cluster, roll(90, 91)), 1),
+            (
+                answer(0, 5, cluster, Shows::Index),
+                answer(2, 4, cluster, Shows::Index),
+                1,
+            ),
+            (
+                answer(0, 5, own, Shows::Index),
+                answer(2, 4, own, Shows::Index),
+                1,
+            ),
+            (
+                answer(0, 5, cluster, Shows::Index),
+                answer(2, 4, own, Shows::Index),
+                0,
+            ),
+            (
+                answer(0, 5, cluster, roll(90, 80)),
+                answer(2, 5, cluster, roll(90, 90)),
+                1,
+            ),
+            (
+                answer(0, 5, cluster, roll(90, 80)),
+                answer(2, 6, cluster, roll(95, 80)),
+                1,
+            ),
+            (
+                answer(0, 5, cluster, roll(90, 80)),
+                answer(2, 6, cluster, roll(90, 91)),
+                1,
+            ),
             (
                 answer(0, 5, cluster, job(Status::Done)),
                 answer(2, 6, cluster, job(Status::Running)),

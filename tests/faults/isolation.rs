@@ -6,8 +6,10 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// Set in the inner process.
 const INSIDE: &str = "RAFT3D_FAULTS_INSIDE";
@@ -16,6 +18,9 @@ const CHOICE: &str = "RAFT3D_FAULTS";
 /// A memory file system of the inner process; with `/run/netns` in it, where `ip` keeps the names
 /// of network namespaces.
 const PRIVATE: &str = "/run";
+
+/// One cluster at a time: more would only starve each other.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs `body` in a world of its own, with a directory for its files. `test` is the full name of
 /// the calling test.
@@ -30,11 +35,9 @@ pub fn isolated(test: &str, body: impl FnOnce(&Path)) {
         eprintln!("skipped {test}: {CHOICE}=skip");
         return;
     }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(reason) = probe() {
-        let is_root = fs::metadata("/proc/self").is_ok_and(|own| {
-            use std::os::unix::fs::MetadataExt;
-            own.uid() == 0
-        });
+        let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
         assert!(
             !is_root,
             "root cannot create namespaces here ({reason}); {CHOICE}=skip does without"
@@ -49,7 +52,10 @@ pub fn isolated(test: &str, body: impl FnOnce(&Path)) {
         .env(INSIDE, "1")
         .status()
         .expect("unshare was found a moment ago");
-    assert!(status.success(), "{test} failed in its namespaces: {status}");
+    assert!(
+        status.success(),
+        "{test} failed in its namespaces: {status}"
+    );
 }
 
 fn unshare() -> Command {

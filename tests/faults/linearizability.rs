@@ -192,13 +192,25 @@ mod tests {
     #[test]
     fn concurrent_calls_may_take_any_order_and_successive_ones_only_theirs() {
         use Op::{Read, Write};
-        let concurrent = [(0, Some(9), Write(1)), (1, Some(5), Read(1)), (6, Some(8), Read(1))];
+        let concurrent = [
+            (0, Some(9), Write(1)),
+            (1, Some(5), Read(1)),
+            (6, Some(8), Read(1)),
+        ];
         assert_eq!(verdict(&concurrent), Verdict::Linearizable);
-        let back = [(0, Some(9), Write(1)), (1, Some(5), Read(1)), (6, Some(8), Read(0))];
+        let back = [
+            (0, Some(9), Write(1)),
+            (1, Some(5), Read(1)),
+            (6, Some(8), Read(0)),
+        ];
         assert!(matches!(verdict(&back), Verdict::Violation(_)));
         let stale = [(0, Some(1), Write(1)), (2, Some(3), Read(0))];
         assert_eq!(verdict(&stale), Verdict::Violation(vec![1]));
-        let lost = [(0, Some(1), Write(1)), (2, Some(3), Write(2)), (4, Some(5), Read(1))];
+        let lost = [
+            (0, Some(1), Write(1)),
+            (2, Some(3), Write(2)),
+            (4, Some(5), Read(1)),
+        ];
         assert!(matches!(verdict(&lost), Verdict::Violation(_)));
     }
 
@@ -206,7 +218,11 @@ mod tests {
     fn an_unknown_outcome_may_take_effect_late_or_never_but_only_once() {
         use Op::{Read, Write};
         let unknown = (0, None, Write(1));
-        let late = [unknown.clone(), (2, Some(3), Read(0)), (4, Some(5), Read(1))];
+        let late = [
+            unknown.clone(),
+            (2, Some(3), Read(0)),
+            (4, Some(5), Read(1)),
+        ];
         assert_eq!(verdict(&late), Verdict::Linearizable);
         let never = [unknown.clone(), (2, Some(3), Read(0))];
         assert_eq!(verdict(&never), Verdict::Linearizable);

@@ -60,7 +60,11 @@ pub fn summary(plan: &Plan<'_>, outcome: &Outcome) -> String {
         outcome.size.unknown,
         outcome.tally,
         outcome.violations.len(),
-        if outcome.broken.is_some() { ", and a node that does not come back" } else { "" }
+        if outcome.broken.is_some() {
+            ", and a node that does not come back"
+        } else {
+            ""
+        }
     )
 }
 

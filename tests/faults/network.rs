@@ -171,7 +171,11 @@ impl Shared {
             return;
         }
         links.passed += 1;
-        let copies = if links.rng.percent(link.twice_percent) { 2 } else { 1 };
+        let copies = if links.rng.percent(link.twice_percent) {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             match links.rng.between(link.delay_ms.0, link.delay_ms.1) {
                 0 => self.deliver(to, packet),

@@ -89,12 +89,20 @@ impl Nodes {
 
     /// Where the nodes are reached.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        self.nodes.iter().map(|node| node.endpoint.clone()).collect()
+        self.nodes
+            .iter()
+            .map(|node| node.endpoint.clone())
+            .collect()
     }
 
     /// Node `id`'s disk.
     pub fn disk(&self, id: u8) -> &Disk {
         &self.nodes[usize::from(id) - 1].disk
+    }
+
+    /// Lets node `id`'s disk lose at every power failure all that it may lose.
+    pub fn forget_all(&mut self, id: u8) {
+        self.node(id).disk.forgets_all = true;
     }
 
     /// Starts node `id` unless it runs.

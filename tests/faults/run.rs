@@ -75,6 +75,7 @@ pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> 
     if plan.sabotage == Some(Sabotage::AcknowledgeBeforeSync) {
         for id in nodes.ids() {
             nodes.disk(id).set(Control::SyncSkipped, SYNCS_SKIPPED);
+            nodes.forget_all(id);
         }
     }
     for id in nodes.ids() {
@@ -144,7 +145,10 @@ async fn differences(endpoints: &[Endpoint]) -> Vec<String> {
     })
     .await;
     let (index, first) = &all[0];
-    let differing = endpoints.iter().zip(&all).filter(|(_, (_, objects))| objects != first);
+    let differing = endpoints
+        .iter()
+        .zip(&all)
+        .filter(|(_, (_, objects))| objects != first);
     differing
         .map(|(endpoint, (_, objects))| {
             let id = endpoint.id;
@@ -165,5 +169,8 @@ async fn everything(endpoint: &Endpoint) -> Option<(u64, Vec<Value>)> {
         objects.push(reply.body);
     }
     let index = indexes[0];
-    indexes.iter().all(|other| *other == index).then_some((index, objects))
+    indexes
+        .iter()
+        .all(|other| *other == index)
+        .then_some((index, objects))
 }
