@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use faults::faults::{ALL_FAULTS, Draw, Fault, Tally};
+use faults::fault::{ALL_FAULTS, Draw, Fault, Tally};
 use faults::isolation::isolated;
 use faults::run::{Plan, Sabotage};
 use faults::{Arena, complaint, summary};

@@ -61,10 +61,8 @@ struct Synced {
 
 impl Callback for Synced {
     fn send(self, result: io::Result<()>) {
-        // Nobody waits any more if the log above is gone.
-        let _ = self
-            .done
-            .send(result.and_then(|()| self.mark.write(self.upto)));
+        let result = result.and_then(|()| self.mark.write(self.upto));
+        self.done.send(result);
     }
 }
 

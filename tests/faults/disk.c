@@ -4,7 +4,7 @@
  * Two files steer it. The control file is shared memory: the harness switches faults on and off
  * while the process runs. The journal gets a record for everything that changes the directory or
  * makes a change durable, so that the harness can tell, after the process was killed, what a power
- * failure would have left of it (tests/faults/disk.rs reads it). No sync reaches the real disk: the
+ * failure would have left of it (tests/faults/power.rs reads it). No sync reaches the real disk: the
  * journal decides what is durable.
  *
  *   RAFT3D_FAULT_DIR      absolute path of the directory, without a slash at its end
@@ -58,21 +58,20 @@ struct record {
 
 static uint64_t inode_of[FD_MAX]; /* 0: not one of ours; guarded by lock */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static volatile struct control *control;
+static volatile struct control* control;
 static int journal = -1;
 static char dir[4096];
 static size_t dir_len;
 
 #define REAL(name) ((__typeof__(&name))real(#name))
 
-static void *real(const char *name) {
-    void *function = dlsym(RTLD_NEXT, name);
-    if (function == NULL)
-        abort();
+static void* real(const char* name) {
+    void* function = dlsym(RTLD_NEXT, name);
+    if (function == NULL) abort();
     return function;
 }
 
-static void require(int holds, const char *what) {
+static void require(int holds, const char* what) {
     if (!holds) {
         fprintf(stderr, "the fault shim cannot work: %s: %s\n", what, strerror(errno));
         _exit(99);
@@ -80,17 +79,16 @@ static void require(int holds, const char *what) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *path = getenv("RAFT3D_FAULT_DIR");
-    const char *control_path = getenv("RAFT3D_FAULT_CONTROL");
-    const char *journal_path = getenv("RAFT3D_FAULT_JOURNAL");
-    if (path == NULL || control_path == NULL || journal_path == NULL)
-        return;
+    const char* path = getenv("RAFT3D_FAULT_DIR");
+    const char* control_path = getenv("RAFT3D_FAULT_CONTROL");
+    const char* journal_path = getenv("RAFT3D_FAULT_JOURNAL");
+    if (path == NULL || control_path == NULL || journal_path == NULL) return;
     dir_len = strlen(path);
     require(dir_len < sizeof dir, "RAFT3D_FAULT_DIR is too long");
     memcpy(dir, path, dir_len + 1);
     int fd = (int)syscall(SYS_openat, AT_FDCWD, control_path, O_RDWR | O_CLOEXEC);
     require(fd >= 0, control_path);
-    void *memory = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void* memory = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     require(memory != MAP_FAILED, control_path);
     syscall(SYS_close, fd);
     fd = (int)syscall(SYS_openat, AT_FDCWD, journal_path, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -99,25 +97,24 @@ __attribute__((constructor)) static void begin(void) {
     control = memory;
 }
 
-static int is_ours(const char *path) {
+static int is_ours(const char* path) {
     return control != NULL && path != NULL && strncmp(path, dir, dir_len) == 0 &&
            (path[dir_len] == '/' || path[dir_len] == 0);
 }
 
-static void append(enum kind kind, uint64_t inode, uint64_t offset, const char *path,
-                   size_t path_len, const void *data, size_t data_len) {
+static void append(enum kind kind, uint64_t inode, uint64_t offset, const char* path,
+                   size_t path_len, const void* data, size_t data_len) {
     struct record header = {(uint32_t)kind, (uint32_t)path_len, inode, offset, data_len};
     struct iovec parts[] = {{&header, sizeof header},
-                            {(void *)(uintptr_t)path, path_len},
-                            {(void *)(uintptr_t)data, data_len}};
+                            {(void*)(uintptr_t)path, path_len},
+                            {(void*)(uintptr_t)data, data_len}};
     ssize_t expected = (ssize_t)(sizeof header + path_len + data_len);
     require(syscall(SYS_writev, journal, parts, 3) == expected, "writing the journal");
 }
 
 static int fails(int32_t error) {
-    if (error == 0)
-        return 0;
-    __sync_fetch_and_add(&((struct control *)(uintptr_t)control)->failures, 1);
+    if (error == 0) return 0;
+    __sync_fetch_and_add(&((struct control*)(uintptr_t)control)->failures, 1);
     errno = error;
     return 1;
 }
@@ -135,9 +132,8 @@ static uint64_t track(int fd) {
 
 /* Opening and closing. */
 
-static int open_file(int at, const char *path, int flags, mode_t mode) {
-    if (!is_ours(path))
-        return (int)syscall(SYS_openat, at, path, flags, mode);
+static int open_file(int at, const char* path, int flags, mode_t mode) {
+    if (!is_ours(path)) return (int)syscall(SYS_openat, at, path, flags, mode);
     int saved = errno;
     pthread_mutex_lock(&lock);
     struct stat before;
@@ -151,38 +147,37 @@ static int open_file(int at, const char *path, int flags, mode_t mode) {
         /* Killed before the record of a creation, the harness finds the file by itself. */
         uint64_t inode = track(fd);
         append(creates ? CREATED : OPENED, inode, 0, path, strlen(path), NULL, 0);
-        if ((flags & O_TRUNC) != 0 && existed)
-            append(TRUNCATED, inode, 0, NULL, 0, NULL, 0);
+        if ((flags & O_TRUNC) != 0 && existed) append(TRUNCATED, inode, 0, NULL, 0, NULL, 0);
     }
     pthread_mutex_unlock(&lock);
     return fd;
 }
 
-#define TAKE_MODE(mode, flags)                                                                     \
-    mode_t mode = 0;                                                                               \
-    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) {                                                  \
-        va_list rest;                                                                              \
-        va_start(rest, flags);                                                                     \
-        mode = va_arg(rest, mode_t);                                                               \
-        va_end(rest);                                                                              \
+#define TAKE_MODE(mode, flags)                    \
+    mode_t mode = 0;                              \
+    if (((flags) & (O_CREAT | O_TMPFILE)) != 0) { \
+        va_list rest;                             \
+        va_start(rest, flags);                    \
+        mode = va_arg(rest, mode_t);              \
+        va_end(rest);                             \
     }
 
-int open(const char *path, int flags, ...) {
+int open(const char* path, int flags, ...) {
     TAKE_MODE(mode, flags)
     return open_file(AT_FDCWD, path, flags, mode);
 }
 
-int open64(const char *path, int flags, ...) {
+int open64(const char* path, int flags, ...) {
     TAKE_MODE(mode, flags)
     return open_file(AT_FDCWD, path, flags, mode);
 }
 
-int openat(int at, const char *path, int flags, ...) {
+int openat(int at, const char* path, int flags, ...) {
     TAKE_MODE(mode, flags)
     return open_file(at, path, flags, mode);
 }
 
-int openat64(int at, const char *path, int flags, ...) {
+int openat64(int at, const char* path, int flags, ...) {
     TAKE_MODE(mode, flags)
     return open_file(at, path, flags, mode);
 }
@@ -207,10 +202,10 @@ static int control_file(int fd, int command, long argument) {
     return result;
 }
 
-#define TAKE_ARGUMENT(argument, command)                                                           \
-    va_list rest;                                                                                  \
-    va_start(rest, command);                                                                       \
-    long argument = va_arg(rest, long);                                                            \
+#define TAKE_ARGUMENT(argument, command) \
+    va_list rest;                        \
+    va_start(rest, command);             \
+    long argument = va_arg(rest, long);  \
     va_end(rest);
 
 int fcntl(int fd, int command, ...) {
@@ -225,12 +220,11 @@ int fcntl64(int fd, int command, ...) {
 
 /* Writing. A disk that is full still takes half of the write that fills it. */
 
-static ssize_t write_file(int fd, const struct iovec *parts, int count, off_t offset) {
+static ssize_t write_file(int fd, const struct iovec* parts, int count, off_t offset) {
     uint64_t inode = tracked(fd);
     size_t len = 0;
-    for (int i = 0; i < count; i++)
-        len += parts[i].iov_len;
-    char *data = malloc(len + 1);
+    for (int i = 0; i < count; i++) len += parts[i].iov_len;
+    char* data = malloc(len + 1);
     require(data != NULL, "memory for a write");
     size_t at = 0;
     for (int i = 0; i < count; i++) {
@@ -239,8 +233,7 @@ static ssize_t write_file(int fd, const struct iovec *parts, int count, off_t of
     }
     ssize_t written = -1;
     int32_t error = control->write_errno;
-    if (error == ENOSPC && len > 1)
-        len /= 2, error = 0;
+    if (error == ENOSPC && len > 1) len /= 2, error = 0;
     if (!fails(error)) {
         if (offset >= 0) {
             written = syscall(SYS_pwrite64, fd, data, len, offset);
@@ -249,47 +242,44 @@ static ssize_t write_file(int fd, const struct iovec *parts, int count, off_t of
             offset = lseek(fd, 0, SEEK_CUR) - written;
         }
     }
-    if (written > 0)
-        append(WROTE, inode, (uint64_t)offset, NULL, 0, data, (size_t)written);
+    if (written > 0) append(WROTE, inode, (uint64_t)offset, NULL, 0, data, (size_t)written);
     free(data);
     return written;
 }
 
-static ssize_t write_if_ours(int fd, const struct iovec *parts, int count, off_t offset,
-                             int *ours) {
+static ssize_t write_if_ours(int fd, const struct iovec* parts, int count, off_t offset,
+                             int* ours) {
     ssize_t written = -1;
     *ours = 0;
-    if (control == NULL || fd < 0 || fd >= FD_MAX || inode_of[fd] == 0)
-        return -1;
+    if (control == NULL || fd < 0 || fd >= FD_MAX || inode_of[fd] == 0) return -1;
     pthread_mutex_lock(&lock);
     *ours = tracked(fd) != 0;
-    if (*ours)
-        written = write_file(fd, parts, count, offset);
+    if (*ours) written = write_file(fd, parts, count, offset);
     pthread_mutex_unlock(&lock);
     return written;
 }
 
-ssize_t write(int fd, const void *data, size_t len) {
-    struct iovec part = {(void *)(uintptr_t)data, len};
+ssize_t write(int fd, const void* data, size_t len) {
+    struct iovec part = {(void*)(uintptr_t)data, len};
     int ours;
     ssize_t written = write_if_ours(fd, &part, 1, -1, &ours);
     return ours ? written : syscall(SYS_write, fd, data, len);
 }
 
-ssize_t writev(int fd, const struct iovec *parts, int count) {
+ssize_t writev(int fd, const struct iovec* parts, int count) {
     int ours;
     ssize_t written = write_if_ours(fd, parts, count, -1, &ours);
     return ours ? written : syscall(SYS_writev, fd, parts, count);
 }
 
-ssize_t pwrite(int fd, const void *data, size_t len, off_t offset) {
-    struct iovec part = {(void *)(uintptr_t)data, len};
+ssize_t pwrite(int fd, const void* data, size_t len, off_t offset) {
+    struct iovec part = {(void*)(uintptr_t)data, len};
     int ours;
     ssize_t written = write_if_ours(fd, &part, 1, offset, &ours);
     return ours ? written : syscall(SYS_pwrite64, fd, data, len, offset);
 }
 
-ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset) {
+ssize_t pwrite64(int fd, const void* data, size_t len, off64_t offset) {
     return pwrite(fd, data, len, offset);
 }
 
@@ -297,10 +287,8 @@ int ftruncate(int fd, off_t len) {
     pthread_mutex_lock(&lock);
     uint64_t inode = tracked(fd);
     int result = -1;
-    if (inode == 0 || !fails(control->write_errno))
-        result = (int)syscall(SYS_ftruncate, fd, len);
-    if (inode != 0 && result == 0)
-        append(TRUNCATED, inode, (uint64_t)len, NULL, 0, NULL, 0);
+    if (inode == 0 || !fails(control->write_errno)) result = (int)syscall(SYS_ftruncate, fd, len);
+    if (inode != 0 && result == 0) append(TRUNCATED, inode, (uint64_t)len, NULL, 0, NULL, 0);
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -319,15 +307,13 @@ static int skips(long number) {
 }
 
 static int sync_file(int fd, long number) {
-    if (control == NULL)
-        return (int)syscall(number, fd);
+    if (control == NULL) return (int)syscall(number, fd);
     pthread_mutex_lock(&lock);
     uint64_t inode = tracked(fd);
     struct stat status;
     require(syscall(SYS_fstat, journal, &status) == 0, "looking at the journal");
     pthread_mutex_unlock(&lock);
-    if (inode == 0)
-        return (int)syscall(number, fd);
+    if (inode == 0) return (int)syscall(number, fd);
     int32_t delay = control->sync_delay_ms;
     if (delay > 0) {
         struct timespec time = {delay / 1000, delay % 1000 * 1000000L};
@@ -351,9 +337,8 @@ int fdatasync(int fd) {
 
 /* Names. */
 
-int rename(const char *from, const char *to) {
-    if (!is_ours(from))
-        return REAL(rename)(from, to);
+int rename(const char* from, const char* to) {
+    if (!is_ours(from)) return REAL(rename)(from, to);
     char both[2 * sizeof dir];
     size_t from_len = strlen(from), to_len = strlen(to);
     require(from_len + to_len + 1 < sizeof both, "a path is too long");
@@ -361,32 +346,27 @@ int rename(const char *from, const char *to) {
     memcpy(both + from_len + 1, to, to_len);
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (!fails(control->write_errno))
-        result = (int)syscall(SYS_rename, from, to);
-    if (result == 0)
-        append(RENAMED, 0, 0, both, from_len + 1 + to_len, NULL, 0);
+    if (!fails(control->write_errno)) result = (int)syscall(SYS_rename, from, to);
+    if (result == 0) append(RENAMED, 0, 0, both, from_len + 1 + to_len, NULL, 0);
     pthread_mutex_unlock(&lock);
     return result;
 }
 
-int unlink(const char *path) {
-    if (!is_ours(path))
-        return (int)syscall(SYS_unlink, path);
+int unlink(const char* path) {
+    if (!is_ours(path)) return (int)syscall(SYS_unlink, path);
     pthread_mutex_lock(&lock);
     int result = (int)syscall(SYS_unlink, path);
-    if (result == 0)
-        append(REMOVED, 0, 0, path, strlen(path), NULL, 0);
+    if (result == 0) append(REMOVED, 0, 0, path, strlen(path), NULL, 0);
     pthread_mutex_unlock(&lock);
     return result;
 }
 
 /* The wall clock. */
 
-int clock_gettime(clockid_t clock, struct timespec *time) {
+int clock_gettime(clockid_t clock, struct timespec* time) {
     /* Looked up each time only before the first answer; the same value whoever stores it. */
-    static int (*next)(clockid_t, struct timespec *);
-    if (next == NULL)
-        next = REAL(clock_gettime);
+    static int (*next)(clockid_t, struct timespec*);
+    if (next == NULL) next = REAL(clock_gettime);
     int result = next(clock, time);
     int64_t step = control != NULL && clock == CLOCK_REALTIME ? control->clock_step_ms : 0;
     if (result == 0 && step != 0) {

@@ -1,15 +1,17 @@
 //! Clusters of real processes under attack, and a judge of what their clients see.
 //! `docs/testing.md` says what is attacked and what is checked.
 
+mod attack;
 mod clients;
 mod disk;
 mod farm;
-pub mod faults;
+pub mod fault;
 mod history;
 pub mod isolation;
 mod linearizability;
 mod network;
 mod nodes;
+mod power;
 pub mod rng;
 pub mod run;
 mod system;

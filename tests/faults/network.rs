@@ -48,9 +48,12 @@ pub struct Network {
 struct Shared {
     ends: HashMap<u8, File>,
     links: Mutex<Links>,
-    held_back: Mutex<BinaryHeap<Reverse<(Instant, u64, u8, Vec<u8>)>>>,
+    held_back: Mutex<BinaryHeap<Reverse<HeldBack>>>,
     more_held_back: Condvar,
 }
+
+/// When it is due, its number, its destination and its bytes.
+type HeldBack = (Instant, u64, u8, Vec<u8>);
 
 struct Links {
     by_direction: HashMap<(u8, u8), Link>,

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use raft3d::demo::nodes::{Layout, NodeProcess, NodeSpec};
 
-use super::disk::{Disk, Loss};
+use super::disk::Disk;
 use super::network::Network;
+use super::power::Loss;
 use super::rng::Rng;
 use super::system::send_signal;
 use crate::cluster_support::program;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::attack::Attack;
 use super::clients::{Client, Shared};
 use super::disk::Control;
-use super::faults::{Attack, Draw, Tally};
+use super::fault::{Draw, Tally};
 use super::history::{History, Size};
 use super::network::Network;
 use super::nodes::{Endpoint, Nodes};
