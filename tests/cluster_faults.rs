@@ -63,6 +63,13 @@ fn disks_that_fail_and_forget_do_no_harm() {
 }
 
 #[test]
+fn what_a_start_reads_is_durable() {
+    isolated("what_a_start_reads_is_durable", |dir| {
+        assert!(Arena::new(dir).keeps_what_it_read());
+    });
+}
+
+#[test]
 fn acknowledging_before_the_sync_is_noticed() {
     const KINDS: [(u64, Draw); 1] = [(1, |_, _| Fault::PowerLossEverywhere)];
     isolated("acknowledging_before_the_sync_is_noticed", |dir| {

@@ -202,7 +202,10 @@ fn a_log_that_lost_durable_entries_at_its_end_is_refused() {
     let whole = fs::read(&file).unwrap();
     fs::write(&file, &whole[..shorter as usize]).unwrap();
     let error = Log::open(dir.path()).map(drop).unwrap_err().to_string();
-    assert!(error.contains("was durable up to entry 2"), "{error}");
+    assert!(
+        error.contains("but entry 2 of epoch 1 was durable"),
+        "{error}"
+    );
     assert!(error.contains(&dir.path().display().to_string()), "{error}");
     fs::write(&file, &whole).unwrap();
     assert_eq!(content(&Log::open(dir.path()).unwrap()).len(), 2);

@@ -109,14 +109,13 @@ impl DiskMedium {
         medium.recover().map_err(|e| damage(dir, &e))?;
         let found = medium.last();
         if let Some(durable) = durable.filter(|durable| *durable > found) {
-            return Err(StorageError::damaged(
-                dir,
-                format!(
-                    "the log ends with entry {} of epoch {}, but was durable up to entry {} of \
-                     epoch {}",
+            return Err(StorageError::LostEnd {
+                path: dir.to_path_buf(),
+                reason: format!(
+                    "the last entry is {} of epoch {}, but entry {} of epoch {} was durable",
                     found.index, found.epoch, durable.index, durable.epoch
                 ),
-            ));
+            });
         }
         medium
             .begin_epoch()

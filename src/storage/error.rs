@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// What to do with a data directory that cannot be used any more. A copy of an earlier day would be
 /// as dangerous as an empty directory: both have forgotten votes and acknowledged entries.
-const ADVICE: &str = "Nothing was changed. Once all other nodes are up and caught up, move the \
+const ADVICE: &str = "Once all other nodes are up and caught up, move the \
                       whole data directory away and start the node with an empty one: it gets \
                       everything from them. Not before: without its data the node no longer knows \
                       what it acknowledged and how it voted, and acknowledged writes could be lost";
@@ -51,7 +51,7 @@ pub enum StorageError {
     },
     /// A file's bytes are not what this program wrote.
     #[error(
-        "{} is damaged: {reason}. {ADVICE}",
+        "{} is damaged: {reason}. Nothing was changed. {ADVICE}",
         path.display()
     )]
     Damaged {
@@ -60,9 +60,17 @@ pub enum StorageError {
         /// What does not fit.
         reason: String,
     },
+    /// The log ends before what was durable in it. What is left of a torn last record is cut off.
+    #[error("{} is damaged: it has lost its end: {reason}. {ADVICE}", path.display())]
+    LostEnd {
+        /// The directory of the log.
+        path: PathBuf,
+        /// Where it ends and where it ended.
+        reason: String,
+    },
     /// A file that a used data directory always has is not there.
     #[error(
-        "{} is missing from a data directory that is in use; without it {lost}. {ADVICE}",
+        "{} is missing from a data directory that is in use; without it {lost}. Nothing was changed. {ADVICE}",
         path.display()
     )]
     Missing {

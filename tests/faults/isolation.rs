@@ -51,15 +51,18 @@ pub fn isolated(test: &str, body: impl FnOnce(&Path)) {
         .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")
         .status()
-        .expect("unshare was found a moment ago");
+        .expect("setpriv was found a moment ago");
     assert!(
         status.success(),
         "{test} failed in its namespaces: {status}"
     );
 }
 
+/// The command that runs another in new namespaces. It dies with this process, and all within the
+/// namespaces with it.
 fn unshare() -> Command {
-    let mut command = Command::new("unshare");
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare"]);
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child"]);
     command.arg("--mount-proc");
     command
@@ -70,7 +73,7 @@ fn probe() -> Result<(), String> {
     let steps = "mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add probe && \
                  ip -n probe tuntap add dev tun0 mode tun";
     let output = unshare().args(["sh", "-c", steps]).output();
-    let output = output.map_err(|error| format!("unshare: {error}"))?;
+    let output = output.map_err(|error| format!("setpriv: {error}"))?;
     match output.status.success() {
         true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

@@ -12,6 +12,7 @@ mod linearizability;
 mod network;
 mod nodes;
 mod power;
+mod restart;
 pub mod rng;
 pub mod run;
 mod system;
@@ -43,6 +44,12 @@ impl Arena {
             shim: disk::compile_shim(dir),
             runtime: Runtime::new().expect("a runtime"),
         }
+    }
+
+    /// Whether a node still has after a power failure what it read at its start.
+    pub fn keeps_what_it_read(&self) -> bool {
+        let restart = restart::keeps_what_it_read(&self.network, &self.shim, &self.dir);
+        self.runtime.block_on(restart)
     }
 
     /// Runs `plan` and says how it went.

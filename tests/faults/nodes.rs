@@ -101,6 +101,11 @@ impl Nodes {
         &self.nodes[usize::from(id) - 1].disk
     }
 
+    /// Node `id`'s data directory.
+    pub fn dir(&self, id: u8) -> &Path {
+        &self.nodes[usize::from(id) - 1].spec.dir
+    }
+
     /// Lets node `id`'s disk lose at every power failure all that it may lose.
     pub fn forget_all(&mut self, id: u8) {
         self.node(id).disk.forgets_all = true;

@@ -337,18 +337,17 @@ impl Model {
         self.name_changes.push((at, change));
     }
 
-    /// Makes durable the names in the directory `inode` that were changed before `upto`. What was
-    /// changed before them, in other directories too, is durable with them, as in a journal.
+    /// Makes durable the names in the directory `inode` that were changed before `upto`, and no
+    /// others.
     fn sync_names(&mut self, inode: u64, upto: usize) {
-        let dir = self.paths.get(&inode);
-        let covered = self.name_changes.iter().rposition(|(at, change)| {
-            *at < upto && dir.is_some_and(|dir| change.dir() == Some(dir))
-        });
-        for (_, change) in self
-            .name_changes
-            .drain(..covered.map_or(0, |last| last + 1))
-        {
-            change.apply(&mut self.durable_names);
+        let Some(dir) = self.paths.get(&inode) else {
+            return;
+        };
+        for (at, change) in std::mem::take(&mut self.name_changes) {
+            match at < upto && change.dir() == Some(dir) {
+                true => change.apply(&mut self.durable_names),
+                false => self.name_changes.push((at, change)),
+            }
         }
     }
 

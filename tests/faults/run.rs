@@ -4,6 +4,8 @@ use std::fs;
 use std::mem::take;
 use std::path::Path;
 
+use raft3d::raft::recover;
+use raft3d::storage::{DataDir, Log, StorageError};
 use serde_json::Value;
 
 use super::attack::Attack;
@@ -23,6 +25,9 @@ const ARGS: [&str; 4] = ["--snapshot-distance", "60", "--request-timeout-ms", "1
 
 /// Of how many syncs one is carried out where writes are acknowledged before they are on disk.
 const SYNCS_SKIPPED: i32 = 20;
+
+/// Kind of the log entries that hold commands.
+const COMMAND: u8 = 1;
 
 /// What a run is to be.
 #[derive(Clone, Copy)]
@@ -106,15 +111,23 @@ pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> 
         client.await.expect("a client does not panic");
     }
     let mut violations = Vec::new();
+    let mut end = None;
     if survived.is_ok() {
-        violations.extend(differences(&nodes.endpoints()).await);
         let rng = Rng::part(plan.seed, 1 + CLIENTS as u64);
         let mut last = Client::new(&shared, CLIENTS, rng);
         last.read_everything().await;
+        let (index, differences) = compare_objects(&nodes.endpoints()).await;
+        violations.extend(differences);
+        end = Some(index);
     }
     for id in nodes.ids() {
         nodes.kill(id).await;
     }
+    violations.extend(
+        end.map(|index| compare_disks(&nodes, index))
+            .into_iter()
+            .flatten(),
+    );
     fs::remove_dir_all(&dir).expect("our own directory");
     let history: History = shared.take_history();
     violations.extend(history.violations());
@@ -134,8 +147,9 @@ impl Outcome {
     }
 }
 
-/// Waits until all nodes have applied the same log to its end, and compares what they hold.
-async fn differences(endpoints: &[Endpoint]) -> Vec<String> {
+/// Waits until all nodes have applied the same log to its end, and compares what they show. Gives
+/// the index of that end, too.
+async fn compare_objects(endpoints: &[Endpoint]) -> (u64, Vec<String>) {
     let all = wait_until("all nodes are at the same log index", async || {
         let mut all = Vec::new();
         for endpoint in endpoints {
@@ -150,12 +164,49 @@ async fn differences(endpoints: &[Endpoint]) -> Vec<String> {
         .iter()
         .zip(&all)
         .filter(|(_, (_, objects))| objects != first);
-    differing
-        .map(|(endpoint, (_, objects))| {
-            let id = endpoint.id;
-            format!("at index {index} node 1 has {first:?}\nand node {id} {objects:?}")
-        })
-        .collect()
+    let differing = differing.map(|(endpoint, (_, objects))| {
+        let id = endpoint.id;
+        format!("at index {index} node 1 has {first:?}\nand node {id} {objects:?}")
+    });
+    (*index, differing.collect())
+}
+
+/// Compares what the nodes, none of which runs, have on disk: the whole state as of `index`, with
+/// what no client sees.
+fn compare_disks(nodes: &Nodes, index: u64) -> Vec<String> {
+    let states: Vec<_> = nodes
+        .ids()
+        .into_iter()
+        .map(|id| state_on_disk(nodes.dir(id), i32::from(id), index))
+        .collect();
+    match states
+        .iter()
+        .all(|state| state.is_ok() && *state == states[0])
+    {
+        true => Vec::new(),
+        false => vec![format!(
+            "the states on disk at index {index} differ: {states:?}"
+        )],
+    }
+}
+
+/// Hash of the state as of `index` in a data directory.
+fn state_on_disk(dir: &Path, id: i32, index: u64) -> Result<[u8; 32], String> {
+    let text = |error: StorageError| error.to_string();
+    let data = DataDir::open(dir, id, &[]).map_err(text)?;
+    let log = Log::open(&data.log_path()).map_err(text)?;
+    let machine = recover(&data, &log).map_err(|error| error.to_string())?;
+    let mut state = machine.state();
+    let from = state.applied_index() + 1;
+    let entries = log.read(from, index + 1, u64::MAX);
+    let entries = entries.ok_or_else(|| format!("no log from {from} to {index}"))?;
+    for (index, entry) in (from..).zip(entries) {
+        match entry.kind {
+            COMMAND => drop(state.apply_bytes(index, &entry.data)),
+            _ => state.advance(index),
+        }
+    }
+    Ok(state.hash())
 }
 
 /// All objects of one node and the one index that they are as of, or nothing.
