@@ -12,7 +12,7 @@ use super::rng::Rng;
 use crate::cluster_support::{http_client, send, wait_until};
 
 /// The node must not stand for election: that would sync its directory.
-const ARGS: [&str; 2] = ["--election-timeout-ms", "3000000..3000000"];
+const ARGS: [&str; 2] = ["--election-timeout-ms", "500000..600000"];
 /// Time between a rename and the end of the sync that makes it durable: to be killed in.
 const SYNC_DELAY_MS: i32 = 400;
 
