@@ -76,13 +76,12 @@ void raft::on_response(const inputs::response& in) {
     peer_progress* p = find_target(was->peer);
     if (!p) return;
     const resp_msg& resp = *in.msg;
-    if (resp.get_type() != answer_to(was->type) || resp.get_src() != p->id) {
-        notice n;
-        n.what = notice::bad_message;
-        n.peer = p->id;
-        n.text = "answer of type " + msg_type_to_string(resp.get_type()) + " from server " +
-                 std::to_string(resp.get_src()) + " to a " + msg_type_to_string(was->type);
-        out_->notices.push_back(n);
+    if (resp.get_type() != answer_to(was->type) || resp.get_src() != p->id ||
+        resp.get_term() > largest_number) {
+        report_bad_message(p->id, "answer of type " + msg_type_to_string(resp.get_type()) +
+                                      " and term " + std::to_string(resp.get_term()) +
+                                      " from server " + std::to_string(resp.get_src()) + " to a " +
+                                      msg_type_to_string(was->type));
         return on_peer_error(*p, *was);
     }
     p->last_activity = now_;

@@ -97,6 +97,10 @@ struct raft::dispatcher {
 
     void request(const inputs::request& in) {
         r.check_handover_deadline();
+        if (in.msg->get_term() > largest_number || in.msg->get_last_log_idx() > largest_number) {
+            r.report_bad_message(in.msg->get_src(), "a request counts further than anybody can");
+            return r.answer_now(in.number, nullptr);
+        }
         switch (in.msg->get_type()) {
             case msg_type::append_entries_request:
                 return r.on_append_request(in);
@@ -211,6 +215,14 @@ void raft::notify(notice::kind what, int32_t peer, uint64_t index) {
     n.index = index;
     n.peer = peer;
     n.leader = leader();
+    out_->notices.push_back(n);
+}
+
+void raft::report_bad_message(int32_t peer, const std::string& text) {
+    notice n;
+    n.what = notice::bad_message;
+    n.peer = peer;
+    n.text = text;
     out_->notices.push_back(n);
 }
 

@@ -111,6 +111,7 @@ private:
     void become_follower();
     void halt(int code, const std::string& why);
     void notify(notice::kind what, int32_t peer = -1, uint64_t index = 0);
+    void report_bad_message(int32_t peer, const std::string& text);
     void arm(timer_kind kind, int32_t peer, int32_t delay_ms);
     void cancel(timer_kind kind, int32_t peer);
     int32_t uniform(int32_t low, int32_t high);

@@ -53,11 +53,7 @@ bool raft::would_accept(const req_msg& req, time_ms now) const {
 void raft::on_append_request(const inputs::request& in) {
     req_msg& req = *in.msg;
     if (const char* wrong = what_is_wrong(req)) {
-        notice n;
-        n.what = notice::bad_message;
-        n.peer = req.get_src();
-        n.text = std::string("append request carries ") + wrong;
-        out_->notices.push_back(n);
+        report_bad_message(req.get_src(), std::string("append request carries ") + wrong);
         return answer_now(in.number, nullptr);
     }
     adopt_term(req.get_term());

@@ -16,7 +16,8 @@ ptr<snapshot_sync_req> read_object_request(req_msg& req) {
     log_entry& entry = *req.log_entries().front();
     if (entry.get_val_type() != log_val_type::snp_sync_req || entry.is_buf_null()) return nullptr;
     try {
-        return snapshot_sync_req::deserialize(entry.get_buf());
+        ptr<snapshot_sync_req> object = snapshot_sync_req::deserialize(entry.get_buf());
+        return object->get_snapshot().get_last_log_idx() <= largest_number ? object : nullptr;
     } catch (const std::exception&) {
         return nullptr;  // Hostile bytes; the caller refuses them.
     }

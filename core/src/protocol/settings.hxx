@@ -10,6 +10,10 @@ namespace protocol {
 /// Milliseconds on a monotonic clock that the caller reads; the protocol never reads one.
 using time_ms = int64_t;
 
+/// The largest term or index that is believed. A greater one is a lie: no cluster counts that far,
+/// and one that was led there could count no further.
+constexpr uint64_t largest_number = UINT64_MAX / 2;
+
 /// The multipliers and counts of `raft_server::limits` that the rules use, as plain values of one
 /// server (behaviour 1.3; units are there).
 struct rule_limits {

@@ -190,6 +190,44 @@ TEST(hostile, takeover_by_a_stranger_is_ignored) {
     EXPECT_EQ(s.core->term(), 4u);
 }
 
+// A term that no other can follow would wrap around at the next election, and old votes and logs
+// would count again. Nothing of such a request is believed.
+TEST(hostile, a_term_that_would_wrap_around_is_refused) {
+    for (uint64_t lie : {all_ones, all_ones - 1, largest_number + 1}) {
+        server s(setup().in_term(3));
+        for (const ptr<req_msg>& msg :
+             {append(lie, 2, 0, 0, 0), vote(lie, 2, 0, 0),
+              notification(lie, 2, 1, bytes("123456789")), notification(lie, 2, 2),
+              install(lie, 2, snapshot_at(5, 3), 0, false), join(lie, 2, config_of({2})),
+              append(3, 2, lie, 3, 0)}) {
+            s.receive(msg);
+            EXPECT_TRUE(s.dropped()) << msg_type_to_string(msg->get_type());
+            EXPECT_TRUE(s.noticed(notice::bad_message));
+            EXPECT_EQ(s.core->term(), 3u);
+        }
+    }
+    server s(setup().in_term(3));
+    s.receive(append(largest_number, 2, 0, 0, 0));
+    EXPECT_EQ(s.core->term(), largest_number);
+}
+
+TEST(hostile, an_answer_whose_term_would_wrap_around_is_an_error) {
+    server s(setup().in_term(3));
+    s.election_timeout();
+    s.answer(s.one_to(2), all_ones, 1, false);
+    EXPECT_TRUE(s.noticed(notice::bad_message));
+    EXPECT_EQ(s.core->term(), 3u);
+}
+
+TEST(hostile, a_snapshot_at_the_end_of_all_numbers_is_refused) {
+    server s(setup().in_term(3));
+    auto msg = install(3, 2, snapshot_at(5, 3), 0, true);
+    msg->log_entries() = install(3, 2, snapshot_at(all_ones, 3), 0, true)->log_entries();
+    s.receive(msg);
+    EXPECT_FALSE(s.reply().get_accepted());
+    EXPECT_TRUE(s.out.saves.empty());
+}
+
 // Determinism: the same seed, inputs and times give the same effects.
 TEST(hostile, same_inputs_give_the_same_effects) {
     std::vector<int32_t> delays[2];
