@@ -246,7 +246,7 @@ std::string describe(req_msg& msg) {
             s << " " << entry->get_term();
             if (entry->get_val_type() == log_val_type::conf) {
                 ptr<buffer> payload = buffer::clone(entry->get_buf());
-                s << describe(*cluster_config::deserialize(*payload));
+                s << ":" << describe(*cluster_config::deserialize(*payload));
             }
         }
     }
