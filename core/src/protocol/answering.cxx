@@ -11,6 +11,13 @@ ptr<resp_msg> raft::make_response(const req_msg& req, msg_type type, uint64_t ne
     return cs_new<resp_msg>(state_.term, type, id(), req.get_src(), next, accepted);
 }
 
+/// Our next slot, as far as the asking leader's own log is known to reach: members exist that stop
+/// when another claims to be ahead of them (wire section 9, 1).
+uint64_t raft::next_slot_for(const req_msg& req) const {
+    const uint64_t theirs = std::max(req.get_last_log_idx(), req.get_commit_idx());
+    return std::min(log_.last_index(), theirs) + 1;
+}
+
 void raft::answer_now(uint64_t request, const ptr<resp_msg>& resp) {
     out_->replies.push_back({request, resp});
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/bytes.hxx"
 #include "buffer_serializer.hxx"
 #include "protocol/raft.hxx"
 
@@ -9,6 +10,8 @@ namespace nuraft {
 namespace protocol {
 
 namespace {
+constexpr int out_of_range_notification = 1;
+constexpr size_t out_of_range_size = 9;  // a version and an index
 constexpr int takeover_notification = 2;
 constexpr int resignation_notification = 3;
 /// How long after a reconnect request the leader dials anew (behaviour 31).
@@ -170,7 +173,7 @@ void raft::on_reconnect_request(const inputs::request& in) {
 void raft::on_notification(const inputs::request& in) {
     req_msg& req = *in.msg;
     ptr<resp_msg> resp =
-        make_response(req, msg_type::custom_notification_response, log_.last_index() + 1, true);
+        make_response(req, msg_type::custom_notification_response, next_slot_for(req), true);
     if (req.log_entries().empty() || req.log_entries().front()->is_buf_null()) {
         return answer_now(in.number, resp);
     }
@@ -178,23 +181,26 @@ void raft::on_notification(const inputs::request& in) {
         buffer_serializer bs(req.log_entries().front()->get_buf());
         bs.get_u8();  // version
         const int inner_type = bs.get_u8();
-        bs.get_u32();  // length of the body
+        size_t size = 0;
+        const auto* body = static_cast<const byte*>(bs.get_bytes(size));
         uint64_t start_of_leader = 0;
-        if (inner_type == 1) {
-            bs.get_u8();  // version
-            start_of_leader = bs.get_u64();
+        if (inner_type == out_of_range_notification) {
+            check_room(out_of_range_size, 0, size);
+            start_of_leader = load_little_endian<uint64_t>(body + 1);  // behind a version
         }
         answer_now(in.number, resp);
         act_on_notification(inner_type, req, start_of_leader);
-    } catch (const std::overflow_error&) {
-        answer_now(in.number, nullptr);  // Too short to be one.
+    } catch (const std::overflow_error& e) {
+        report_bad_message(req.get_src(), std::string("a notification is cut short: ") + e.what());
+        answer_now(in.number, nullptr);
     }
 }
 
 void raft::act_on_notification(int inner_type, const req_msg& req, uint64_t start_of_leader) {
     const bool from_member = config_->get_server(req.get_src()) != nullptr;
     switch (inner_type) {
-        case 1:  // The leader has neither the entries nor a snapshot for us.
+        case out_of_range_notification:  // The leader has neither the entries nor a snapshot for
+                                         // us.
             adopt_term(req.get_term());
             if (req.get_term() != state_.term || role_ == srv_role::leader) return;
             out_of_log_range_ = true;

@@ -141,6 +141,7 @@ private:
         ptr<resp_msg> resp;
     };
     ptr<resp_msg> make_response(const req_msg& req, msg_type type, uint64_t next, bool accepted);
+    uint64_t next_slot_for(const req_msg& req) const;
     void answer_now(uint64_t request, const ptr<resp_msg>& resp);
     void answer_when_durable(uint64_t request, const ptr<resp_msg>& resp, uint64_t index);
     void release_durable_answers();

@@ -17,8 +17,7 @@ ptr<buffer> appendix(append_appendix::order what) {
     return a.serialize();
 }
 
-/// What no honest leader sends: entries without a term, from the future, or out of order; a
-/// configuration that cannot be read.
+/// What no honest leader sends: entries without a term, from the future, or out of order.
 const char* what_is_wrong(req_msg& req) {
     uint64_t before = req.get_last_log_term();
     for (const ptr<log_entry>& e : req.log_entries()) {
@@ -143,7 +142,10 @@ bool raft::store_entries(const req_msg& request) {
     for (size_t i = known; i < entries.size(); ++i) {
         if (entries[i]->get_val_type() != log_val_type::conf) continue;
         ptr<cluster_config> config = read_config(*entries[i]);
-        if (!config) return false;
+        if (!config) {
+            report_bad_message(req.get_src(), "a configuration that cannot be read");
+            return false;
+        }
         configs[first + i] = config;
     }
     if (from <= log_.last_index()) {

@@ -45,7 +45,7 @@ void raft::on_install_request(const inputs::request& in) {
     adopt_term(req.get_term());
     if (steps_to_leave_ > 0) steps_to_leave_ = 2;
     ptr<resp_msg> refusal =
-        make_response(req, msg_type::install_snapshot_response, log_.last_index() + 1, false);
+        make_response(req, msg_type::install_snapshot_response, next_slot_for(req), false);
     if (req.get_term() < state_.term && !state_.catching_up) {
         return answer_now(in.number, refusal);
     }
@@ -97,13 +97,13 @@ void raft::on_object_saved(const inputs::object_saved& in) {
     req_msg& req = *done.msg;
     if (!in.ok) {
         return answer_now(in.request, make_response(req, msg_type::install_snapshot_response,
-                                                    log_.last_index() + 1, false));
+                                                    next_slot_for(req), false));
     }
     // What is installed is the committed state of the cluster, whatever has become of the sender.
     if (in.installed) adopt_snapshot(done.meta, done.discard_log);
     if (req.get_term() != state_.term && !state_.catching_up) {
         return answer_now(in.request, make_response(req, msg_type::install_snapshot_response,
-                                                    log_.last_index() + 1, false));
+                                                    next_slot_for(req), false));
     }
     arm_election_timer(true);  // Saving may have taken long.
     ptr<resp_msg> resp =

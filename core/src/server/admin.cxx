@@ -26,11 +26,13 @@ ptr<req_msg> make_request(msg_type type, int32_t from, int32_t to, const ptr<buf
     return req;
 }
 
-/// The one body of an add- or remove-server request; null if it has another form.
+/// The one body of an add- or remove-server request; null if it has another form. Only the first
+/// kind looks at the entry's type (wire 3.7, 3.8).
 ptr<buffer> body_of(req_msg& req) {
     if (req.log_entries().size() != 1) return nullptr;
     const ptr<log_entry>& e = req.log_entries().front();
-    if (!e || e->get_val_type() != log_val_type::cluster_server) return nullptr;
+    const bool typed = req.get_type() == msg_type::add_server_request;
+    if (!e || (typed && e->get_val_type() != log_val_type::cluster_server)) return nullptr;
     return e->get_buf_ptr();
 }
 
@@ -88,6 +90,7 @@ ptr<resp_msg> raft_server::impl::answer_admin_request(const ptr<req_msg>& req) {
     } catch (const std::exception& e) {
         SERVER_LOG(log_, log_warning, "a malformed %s from server %d: %s",
                    msg_type_to_string(req->get_type()).c_str(), req->get_src(), e.what());
+        return nullptr;  // The frame lied: its connection ends (wire 2.9).
     }
     ptr<resp_msg> resp = make_response(*req, a ? a->code : cmd_result_code::BAD_REQUEST);
     if (a && a->accepted) resp->accept(resp->get_next_idx());

@@ -253,7 +253,7 @@ bool client_connection::take_part(const stream_ptr& link) {
     if (!in_body_) {
         if (written_ == 0) return abandon("an answer came that nobody asked for"), false;
         const verdict v = parse_response_header(header_bytes_.data(), header_);
-        if (!v.ok()) return abandon(v.reason), false;
+        if (!v.ok()) return refuse_frame(v), false;
         body_.start(header_.body_size);
         in_body_ = true;
     }
@@ -270,7 +270,7 @@ bool client_connection::take_part(const stream_ptr& link) {
 bool client_connection::take_answer(const stream_ptr& link) {
     decoded_response answer;
     const verdict v = decode_response(header_, body_.data(), body_.size(), answer);
-    if (!v.ok()) return abandon(v.reason), false;
+    if (!v.ok()) return refuse_frame(v), false;
     pending_ptr first;
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -288,6 +288,11 @@ bool client_connection::take_answer(const stream_ptr& link) {
     first->respond(answer.msg);
     write_on(link);
     return !abandoned_;
+}
+
+void client_connection::refuse_frame(const verdict& v) {
+    TRANSPORT_LOG(core_->log, warning, "bad answer from " + name() + ": " + v.reason);
+    abandon(v.reason);
 }
 
 void client_connection::abandon(const std::string& reason) {

@@ -59,6 +59,7 @@ private:
     void part_read(const stream_ptr& link);
     bool take_part(const stream_ptr& link);
     bool take_answer(const stream_ptr& link);
+    void refuse_frame(const verdict& v);
     void abandon(const std::string& reason);
 
     /// An exception, such as a lack of memory, ends the connection.

@@ -45,6 +45,12 @@ verdict check_body_size(uint32_t announced, size_t& out) {
     return {};
 }
 
+verdict check_flags(uint32_t flags) {
+    const uint32_t unknown = flags & ~flag::all;
+    if (unknown != 0) return {fault::flags, "unknown flags " + std::to_string(unknown)};
+    return {};
+}
+
 verdict check_sendable(const char* frame, size_t body_size) {
     if (body_size > max_body_size)
         return {fault::body_size, std::string(frame) + " body of " + std::to_string(body_size) +

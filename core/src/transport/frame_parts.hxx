@@ -19,6 +19,8 @@ verdict get_metadata(byte_reader& from, std::string& out);
 verdict check_type(byte number, msg_type& out);
 /// A body size as it came; a negative one reads as a huge one.
 verdict check_body_size(uint32_t announced, size_t& out);
+/// Are all the flags known?
+verdict check_flags(uint32_t flags);
 /// Is `body_size` small enough to be sent?
 verdict check_sendable(const char* frame, size_t body_size);
 /// Were as many body bytes given as the header announced?

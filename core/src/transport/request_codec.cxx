@@ -132,7 +132,8 @@ verdict parse_request_header(const byte* bytes, request_header& out) {
     if (marker != request_marker)
         return {fault::marker, "a request starts with 0, this one with " + std::to_string(marker)};
     verdict v = check_type(type, out.type);
-    return v.ok() ? check_body_size(body_size, out.body_size) : v;
+    if (v.ok()) v = check_body_size(body_size, out.body_size);
+    return v.ok() ? check_flags(out.flags) : v;
 }
 
 verdict decode_request(const request_header& header, const byte* body, size_t body_size,

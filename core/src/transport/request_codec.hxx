@@ -46,7 +46,7 @@ verdict encode_request(req_msg& req, const std::string& metadata, const request_
                        ptr<buffer>& out);
 
 /// Reads `request_header_size` bytes, with the checks that need no body: checksum (unless it covers
-/// the body as well), marker, type, body size, in this order.
+/// the body as well), marker, type, body size, flags, in this order.
 verdict parse_request_header(const byte* bytes, request_header& out);
 
 /// Reads the body that belongs to a header that passed.

@@ -106,7 +106,8 @@ verdict parse_response_header(const byte* bytes, response_header& out) {
     if (crc32(bytes, response_header_crc_span) != crc)
         return {fault::header_crc, "the response header does not match its checksum"};
     verdict v = check_type(type, out.type);
-    return v.ok() ? check_body_size(body_size, out.body_size) : v;
+    if (v.ok()) v = check_body_size(body_size, out.body_size);
+    return v.ok() ? check_flags(out.flags) : v;
 }
 
 verdict decode_response(const response_header& header, const byte* body, size_t body_size,

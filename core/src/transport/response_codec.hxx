@@ -38,7 +38,8 @@ bool answer_has_result_code(msg_type request_type);
 verdict encode_response(const resp_msg& resp, msg_type request_type, const std::string& metadata,
                         ptr<buffer>& out);
 
-/// Reads `response_header_size` bytes: checksum, type, body size. The marker is not looked at.
+/// Reads `response_header_size` bytes: checksum, type, body size, flags. The marker is not looked
+/// at.
 verdict parse_response_header(const byte* bytes, response_header& out);
 
 /// Reads the body that belongs to a header that passed.

@@ -243,6 +243,7 @@ void session::refuse_frame(const stream_ptr& link, const verdict& v) {
         case fault::marker:
         case fault::type:
         case fault::body_size:
+        case fault::flags:
             with_header = true;
             break;
         case fault::message_crc:

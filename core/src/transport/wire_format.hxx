@@ -26,7 +26,9 @@ constexpr byte response_marker = 1;
 /// Largest body, in bytes, that is sent or accepted: 1 GiB.
 constexpr size_t max_body_size = 0x40000000;
 
-/// Bits of the flags word; the same numbers in both directions. Unknown bits are ignored.
+/// Bits of the flags word; the same numbers in both directions. One of the other direction means
+/// nothing. A bit that nobody knows ends the connection: it may well change the layout, as those
+/// did that were added over time, and no checksum covers it.
 namespace flag {
 constexpr uint32_t metadata = 0x01;           ///< The body starts with metadata.
 constexpr uint32_t hint = 0x02;               ///< Response: a batch size hint follows.
@@ -36,6 +38,7 @@ constexpr uint32_t payload_crc = 0x10;        ///< Request: each entry carries i
 constexpr uint32_t result_code = 0x20;        ///< Response: the body ends with a result code.
 /// Request: the receiver is excluded from the quorum. Response: the sender declares itself down.
 constexpr uint32_t mark_down = 0x40;
+constexpr uint32_t all = 0x7f;
 }  // namespace flag
 
 /// What is wrong with a frame.
@@ -45,6 +48,7 @@ enum class fault {
     marker,          ///< A request does not start with 0.
     type,            ///< No such message type.
     body_size,       ///< Negative or above `max_body_size`.
+    flags,           ///< A flag that nobody knows.
     message_crc,     ///< Header and body do not match their common checksum.
     metadata,        ///< The metadata does not fit into the body.
     entry_header,    ///< The rest of the body is too short for a log entry.

@@ -176,6 +176,14 @@ TEST(hostile, odd_notifications_do_nothing) {
     cut->log_entries().push_back(cs_new<log_entry>(0, bytes("a"), log_val_type::custom));
     s.receive(cut);
     EXPECT_TRUE(s.dropped());
+    EXPECT_TRUE(s.noticed(notice::bad_message)) << "the log says why";
+    auto boasting = notification(3, 2, 2);
+    boasting->log_entries().front()->get_buf().data_begin()[2] = 1;  // a byte that is not there
+    s.receive(boasting);
+    EXPECT_TRUE(s.dropped());
+    s.receive(notification(3, 2, 1, bytes("12345678")));  // one byte short
+    EXPECT_TRUE(s.dropped());
+    EXPECT_FALSE(s.noticed(notice::out_of_log_range));
     EXPECT_EQ(s.core->role(), srv_role::follower);
 }
 
@@ -226,6 +234,30 @@ TEST(hostile, a_snapshot_at_the_end_of_all_numbers_is_refused) {
     s.receive(msg);
     EXPECT_FALSE(s.reply().get_accepted());
     EXPECT_TRUE(s.out.saves.empty());
+}
+
+// Wire section 9, 1: some leaders stop when a follower claims to be ahead of them.
+TEST(hostile, answers_claim_no_slot_beyond_the_leaders_log) {
+    server s(setup().with_log({1, 1, 1, 1, 1}));
+    auto told = notification(1, 2, 77);
+    s.receive(told);
+    EXPECT_EQ(s.reply().get_next_idx(), 1u) << "the sender's log is empty";
+    s.receive(install(0, 2, snapshot_at(2, 0), 0, true));
+    EXPECT_FALSE(s.reply().get_accepted());
+    EXPECT_EQ(s.reply().get_next_idx(), 3u) << "the sender's log reaches 2";
+    s.receive(install(0, 2, snapshot_at(9, 0), 0, true));
+    EXPECT_EQ(s.reply().get_next_idx(), 6u) << "our own ends at 5";
+}
+
+// A leader's entry that cannot be read is refused before anything of the request is stored.
+TEST(hostile, a_configuration_that_cannot_be_read_is_refused) {
+    server s;
+    auto broken = cs_new<log_entry>(1, bytes("no configuration"), log_val_type::conf);
+    s.receive(append(1, 2, 0, 0, 0, {app(1), broken}));
+    EXPECT_TRUE(s.dropped());
+    EXPECT_TRUE(s.noticed(notice::bad_message));
+    EXPECT_FALSE(s.out.write);
+    EXPECT_EQ(s.core->last_log_index(), 0u);
 }
 
 // Determinism: the same seed, inputs and times give the same effects.

@@ -137,10 +137,35 @@ TEST(request_faults, metadata_flag_without_a_body_means_nothing) {
     EXPECT_TRUE(read_request(frame).ok());
 }
 
-TEST(request_faults, unknown_flags_mean_nothing) {
+TEST(request_faults, flags_of_responses_mean_nothing) {
     std::vector<byte> frame = vector_named("TV-A9");
-    poke<uint32_t>(frame, 50, 0xffffff80u | flag::hint | flag::result_code);
+    poke<uint32_t>(frame, 50, flag::hint | flag::result_code);
     EXPECT_TRUE(read_request(frame).ok());
+}
+
+TEST(codec_faults, flags_that_nobody_knows_are_refused) {
+    for (int bit = 7; bit < 32; ++bit) {
+        std::vector<byte> request = vector_named("TV-A9");
+        poke<uint32_t>(request, 50, 1u << bit);
+        expect_fault(read_request(request), fault::flags);
+        std::vector<byte> response = vector_named("TV-A11");
+        poke<uint32_t>(response, 35, 1u << bit);
+        expect_fault(read_response(response), fault::flags);
+    }
+}
+
+TEST(response_faults, without_its_flag_there_is_no_result_code) {
+    // As old members answer clients: all of the body is the context (wire section 9, 12).
+    std::vector<byte> frame = vector_named("TV-C2");
+    poke<uint32_t>(frame, 35, 0);
+    response_header header;
+    ASSERT_TRUE(parse_response_header(frame.data(), header).ok());
+    decoded_response got;
+    ASSERT_TRUE(decode_response(header, frame.data() + response_header_size,
+                                frame.size() - response_header_size, got)
+                    .ok());
+    EXPECT_EQ(got.msg->get_ctx()->size(), 12u);
+    EXPECT_EQ(got.msg->get_result_code(), cmd_result_code::OK);
 }
 
 TEST(request_faults, each_form_of_an_entry_needs_its_fixed_part) {
@@ -222,8 +247,7 @@ TEST(response_faults, marker_is_not_looked_at_and_accepted_is_exactly_one) {
 
 TEST(response_faults, flags_of_requests_mean_nothing) {
     std::vector<byte> frame = vector_named("TV-A14");
-    poke<uint32_t>(frame, 35,
-                   flag::log_timestamps | flag::whole_message_crc | flag::payload_crc | 0xff000000);
+    poke<uint32_t>(frame, 35, flag::log_timestamps | flag::whole_message_crc | flag::payload_crc);
     EXPECT_TRUE(read_response(frame).ok());
 }
 

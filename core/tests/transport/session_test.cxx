@@ -174,6 +174,29 @@ TEST(session, a_frame_that_lies_ends_its_connection_and_no_other) {
     raw_socket huge = raw_socket::connected_to(s.port());
     huge.send(sealed_header(0x40000001));
     EXPECT_TRUE(huge.closed_by_peer());
+    EXPECT_TRUE(s.log->wait_for("body size 1073741825"));
+
+    std::vector<byte> flagged = sealed_header(0);
+    flagged[51] = 1;
+    raw_socket unknown = raw_socket::connected_to(s.port());
+    unknown.send(flagged);
+    EXPECT_TRUE(unknown.closed_by_peer());
+    EXPECT_TRUE(s.log->wait_for("unknown flags 256"));
+
+    std::vector<byte> entry = sealed_header(13);
+    entry.resize(entry.size() + 9);
+    entry.insert(entry.end(), {0xff, 0xff, 0xff, 0x7f});
+    raw_socket endless = raw_socket::connected_to(s.port());
+    endless.send(entry);
+    EXPECT_TRUE(endless.closed_by_peer());
+    EXPECT_TRUE(s.log->wait_for("log entry 1 announces 2147483647 bytes"));
+
+    raw_socket cut = raw_socket::connected_to(s.port());
+    std::vector<byte> stub = sealed_header(12);
+    stub.resize(stub.size() + 12);
+    cut.send(stub);
+    EXPECT_TRUE(cut.closed_by_peer());
+    EXPECT_TRUE(s.log->wait_for("log entry 1 has 12 bytes left for a fixed part of 13"));
 
     bystander.send(heartbeat_frame(2));
     EXPECT_EQ(read_answer(bystander), 3u);
