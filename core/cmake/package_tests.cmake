@@ -24,6 +24,17 @@ add_test(NAME package_is_found_after_a_move
         -D CONSUMER=${CMAKE_CURRENT_SOURCE_DIR}/cmake/consumer
         -D CXX_COMPILER=${CMAKE_CXX_COMPILER} -D SANITIZE=${RAFT3D_SANITIZE}
         -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/test_package.cmake)
+# Each builds the whole library: an ordinary build only, where the compiler cache helps.
+if(NOT RAFT3D_SANITIZE)
+    foreach(option DISABLE_SSL DISABLE_ASIO)
+        add_test(NAME builds_with_${option}
+            COMMAND ${CMAKE_COMMAND}
+                -D SOURCE_DIR=${CMAKE_CURRENT_SOURCE_DIR} -D BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR}
+                -D CONFIG=$<CONFIG> -D CXX_COMPILER=${CMAKE_CXX_COMPILER} -D OPTION=${option}
+                -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/test_options.cmake)
+        set_tests_properties(builds_with_${option} PROPERTIES TIMEOUT 1500)
+    endforeach()
+endif()
 # Both run the build tool in the same directory.
 set_tests_properties(public_headers_alone_as_cxx11 package_is_found_after_a_move PROPERTIES
     RUN_SERIAL ON TIMEOUT 600)

@@ -1,7 +1,10 @@
 #include <iostream>
+#include <libnuraft/in_memory_log_store.hxx>
 #include <libnuraft/nuraft.hxx>
 
 using namespace nuraft;
+
+static_assert(std::is_base_of<log_store, inmem_log_store>::value, "the sample is declared");
 
 namespace {
 

@@ -65,6 +65,8 @@ public:
     void put(const buffer& buf);
     void put_raw(const byte* ba, size_t len);
 
+    ~buffer();
+
 private:
     explicit buffer(size_t size);
     byte* advance(size_t len);

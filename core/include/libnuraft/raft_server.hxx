@@ -3,9 +3,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "async.hxx"
@@ -20,6 +24,7 @@
 #include "raft_params.hxx"
 #include "req_msg.hxx"
 #include "resp_msg.hxx"
+#include "rpc_cli.hxx"
 #include "snapshot.hxx"
 #include "srv_config.hxx"
 #include "srv_role.hxx"
@@ -30,6 +35,11 @@
 namespace nuraft {
 
 struct context;
+class delayed_task_scheduler;
+class global_mgr;
+class logger;
+class peer;
+class snapshot_sync_ctx;
 
 using CbReturnCode = cb_func::ReturnCode;
 
@@ -308,22 +318,161 @@ public:
     /// True once `target_idx` was applied; false with `CANCELLED` on shutdown.
     ptr<cmd_result<bool>> wait_for_state_machine_commit(uint64_t target_idx);
 
+private:
+    class impl;
+    std::shared_ptr<impl> impl_;
+
 protected:
     /// Every request comes through here, from peers and from clients of this server. Null: no
     /// answer.
     virtual ptr<resp_msg> process_req(req_msg& req, const req_ext_params& ext_params);
 
+    // For derived classes: what programs written for NuRaft are known to look at. The state below
+    // is shown, not kept, here: the server brings it up to date after each step, and assigning to
+    // it changes nothing, but for `serving_req_`. What is not atomic is to be read with `lock_`
+    // held.
+
+    /// Voters, this server included.
+    int32 get_num_voting_members();
+    /// Votes or acknowledgements that are needed besides this server's own.
+    int32 get_quorum_for_election();
+    int32 get_quorum_for_commit();
+    /// Milliseconds; negative: never.
+    int32 get_leadership_expiry();
+    /// Leader: voters that were silent for longer than `expiry` ms; 0: `limits::response_limit_`
+    /// heartbeats. With `required_log_idx`, also those known to lack that entry.
+    std::list<ptr<peer>> get_not_responding_peers(uint64_t expiry = 0);
+    size_t get_not_responding_peers_count(uint64_t expiry = 0, uint64_t required_log_idx = 0);
+    /// Leader: peers that lack more than `raft_params::stale_log_gap_` entries.
+    size_t get_num_stale_peers();
+    /// Neither learner, nor new joiner, nor leaving.
+    bool is_regular_member(const ptr<peer>& p);
+    /// Leader: each voting peer, with the milliseconds since its last answer. Without `lock_`.
+    void for_each_voting_members(const std::function<void(const ptr<peer>&, uint64_t)>& callback);
+    /// Full consensus does without this peer: silent for longer than `expiry`, known to lack
+    /// `required_log_idx`, receiving a snapshot, or marked down by itself.
+    static bool is_excluded_from_quorum(const peer& pp, uint64_t resp_elapsed_ms, uint64_t expiry,
+                                        uint64_t required_log_idx,
+                                        bool include_self_mark_down = true);
+    /// Makes this the configuration in force, without agreement and without an entry in the log:
+    /// for repairing a cluster that has lost its majority. Nothing else keeps two parts of a
+    /// cluster from going separate ways.
+    void reconfigure(const ptr<cluster_config>& new_config);
+    /// The same.
+    void set_config(const ptr<cluster_config>& new_config);
+    ptr<snapshot> get_last_snapshot() const;
+    /// Ignored unless it is newer than the last one.
+    void set_last_snapshot(const ptr<snapshot>& new_snapshot);
+    /// Null: the server has threads of its own, or is not started.
+    global_mgr* get_global_mgr() const;
+    /// Enough voters have answered within the leadership expiry.
+    bool check_leadership_validity();
+    /// Gives up leadership at once; elsewhere without effect.
+    void become_follower();
+    /// Starts an election, without asking beforehand whether it can be won. `force_vote`: voters
+    /// shall ignore priorities.
+    void initiate_vote(bool force_vote = false);
+    /// Leader: sends each peer, or this one, what it lacks. False: not leader, or no such peer.
+    void request_append_entries();
+    bool request_append_entries(ptr<peer> p);
+    /// A worker's turn: applies committed entries for `timeout_ms` (0: no limit), at least one.
+    /// False: time is over and some are left.
+    bool commit_in_bg_exec(size_t timeout_ms = 0);
+    /// A worker's turn: sends what proposals left behind.
+    void append_entries_in_bg_exec();
+
+    /// No step is taken while it is held. Do not hold it for long, nor while waiting for anything
+    /// that the server does.
+    std::recursive_mutex& lock_;
+    /// Client requests and role changes take the same one.
+    std::recursive_mutex& cli_lock_;
+    /// Guards `config_`, as the next guards `last_snapshot_`; or read them with `lock_` held.
+    mutable std::mutex config_lock_;
+    mutable std::mutex last_snapshot_lock_;
+
+    const std::unique_ptr<context>& ctx_;
+    const int32 id_;
+    const ptr<log_store> log_store_;
+    const ptr<state_machine> state_machine_;
+    const ptr<logger> l_;
+    /// Null after shutdown.
+    ptr<delayed_task_scheduler> scheduler_;
+    std::thread& bg_commit_thread_;
+    std::thread& bg_append_thread_;
+    static limits raft_limits_;
+    static const int default_snapshot_sync_block_size = 4096;
+
+    std::atomic<srv_role> role_;
+    ptr<srv_state> state_;
+    std::atomic<int32> leader_;
+    std::atomic<bool> hb_alive_;
+    std::atomic<bool> initialized_;
+    const std::atomic<bool>& stopping_;
+    const std::atomic<bool>& commit_bg_stopped_;
+    const std::atomic<bool>& append_bg_stopped_;
+    const std::atomic<bool> test_mode_flag_;
+    /// Set by the program: while true, election timeouts are put off.
+    std::atomic<bool> serving_req_;
+
+    /// Last entry in the log store.
+    std::atomic<ulong> precommit_index_;
+    /// Last index that the leader announced.
+    std::atomic<ulong> leader_commit_index_;
+    /// Last index that is agreed, and last one that is applied.
+    std::atomic<ulong> quick_commit_index_;
+    const std::atomic<ulong>& sm_commit_index_;
+    std::atomic<uint64_t> index_at_becoming_leader_;
+    /// Applied when the server was created.
+    const ulong initial_commit_index_;
+    const std::atomic<bool>& sm_commit_paused_;
+    const std::atomic<bool>& sm_commit_exec_in_progress_;
+    const std::atomic<bool>& data_fresh_;
+    std::atomic<bool> out_of_log_range_;
+    std::atomic<bool> waiting_for_sm_catchup_;
+    std::atomic<bool> self_mark_down_;
+    std::atomic<bool> excluded_from_the_quorum_;
+
+    /// Drawn with randomized snapshot creation; 0: no difference.
+    const uint32_t first_snapshot_distance_;
+    const std::atomic<bool>& snp_in_progress_;
+    const std::atomic<bool>& snp_creation_scheduled_;
+    ptr<snapshot> last_snapshot_;
+
+    int32 my_priority_;
+    int32 target_priority_;
+    int32 votes_responded_;
+    int32 votes_granted_;
+    bool election_completed_;
+    bool im_learner_;
+
+    /// In force, and in the log but not in force yet (null: none).
+    ptr<cluster_config> config_;
+    ptr<cluster_config> uncommitted_config_;
+    bool config_changing_;
+    /// Election timeouts until a removed server falls silent.
+    int32 steps_to_down_;
+    /// Null or 0 while nobody joins or leaves.
+    ptr<srv_config> conf_to_add_;
+    ptr<peer> srv_to_join_;
+    ptr<peer> srv_to_leave_;
+    ulong srv_to_leave_target_idx_;
+    std::atomic<bool> write_paused_;
+    /// -1: no hand-over, or nobody chosen.
+    std::atomic<int32> next_leader_candidate_;
+    std::unordered_map<int32, ptr<peer>> peers_;
+
 private:
-    class impl;
+    friend class nuraft_global_mgr;
     friend class raft_server_handler;
+    friend class snapshot_io_mgr;
     // A follower acknowledges only after its disk write, and the in-tree transport must not block a
     // worker meanwhile: it takes the answer later.
     friend class asio_listener_access;
 
+    /// For `snapshot_io_mgr::push`.
+    void send_snapshot_object(const ptr<peer>& to, snapshot_sync_ctx& transfer, rpc_handler& h);
     /// Calls `done` exactly once, perhaps from another thread; null: give no answer.
     void process_req_async(ptr<req_msg> req, std::function<void(ptr<resp_msg>)> done);
-
-    std::shared_ptr<impl> impl_;
 };
 
 }  // namespace nuraft

@@ -8,11 +8,11 @@
 #include "basic_types.hxx"
 #include "buffer.hxx"
 #include "msg_base.hxx"
-#include "peer.hxx"
 #include "ptr.hxx"
 
 namespace nuraft {
 
+class peer;
 class resp_msg;
 
 using resp_cb = std::function<ptr<resp_msg>(ptr<resp_msg>)>;

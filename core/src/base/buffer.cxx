@@ -7,6 +7,10 @@
 
 #include "base/bytes.hxx"
 
+#ifdef ENABLE_RAFT_STATS
+#include "stat_mgr.hxx"
+#endif
+
 namespace nuraft {
 
 namespace {
@@ -21,9 +25,47 @@ void check_size(size_t size) {
     }
 }
 
+#ifdef ENABLE_RAFT_STATS
+struct buffer_counters {
+    stat_elem* make(const char* name) {
+        return stat_mgr::get_instance()->create_stat(stat_elem::COUNTER, name);
+    }
+    stat_elem& allocs = *make("num_buffer_allocs");
+    stat_elem& alloc_bytes = *make("amount_buffer_allocs");
+    stat_elem& active = *make("num_active_buffers");
+    stat_elem& active_bytes = *make("amount_active_buffers");
+};
+
+buffer_counters& counters() {
+    static buffer_counters made;
+    return made;
+}
+
+void count_allocated(size_t bytes) {
+    counters().allocs.inc();
+    counters().alloc_bytes.inc(bytes);
+    counters().active.inc();
+    counters().active_bytes.inc(bytes);
+}
+
+void count_freed(size_t bytes) {
+    counters().active.dec();
+    counters().active_bytes.dec(bytes);
+}
+#else
+void count_allocated(size_t) {}
+void count_freed(size_t) {}
+#endif
+
 }  // namespace
 
-buffer::buffer(size_t size) : bytes_(new byte[size]), size_(size), pos_(0) {}
+buffer::buffer(size_t size) : bytes_(new byte[size]), size_(size), pos_(0) {
+    count_allocated(container_size());
+}
+
+buffer::~buffer() {
+    count_freed(container_size());
+}
 
 ptr<buffer> buffer::alloc(const size_t size) {
     check_size(size);

@@ -144,6 +144,11 @@ void raft::leave_catching_up_if_member() {
     arm_election_timer(true);
 }
 
+void raft::on_replace_config(const inputs::replace_config& in) {
+    out_->save_config = in.config;
+    apply_config(in.config);
+}
+
 void raft::apply_config(const ptr<cluster_config>& next) {
     ptr<cluster_config> before = config_;
     config_ = next;

@@ -218,6 +218,12 @@ void raft::on_pre_vote_response(peer_progress& p, const resp_msg& resp) {
     }
 }
 
+void raft::on_campaign(const inputs::campaign& in) {
+    if (role_ == srv_role::leader) return;
+    start_vote(in.forced);
+    arm_election_timer(false);
+}
+
 void raft::start_vote(bool forced) {
     if (!forced && leaves_election_to_others()) return;
     if (!may_campaign(forced)) return;

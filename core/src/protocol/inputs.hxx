@@ -73,7 +73,9 @@ struct proposal {
 };
 
 /// Send what proposals have added since; separate from `proposal` so that many share a message.
-struct replicate {};
+struct replicate {
+    int32_t peer = -1;  ///< To this one only; -1: all.
+};
 
 /// Write `write` has been handed to the log store and can be read there.
 struct log_stored {
@@ -190,8 +192,23 @@ struct request_reconnect {};
 /// The program wants a passive server's election timer again.
 struct restart_election_timer {};
 
+/// The program wants an election now, without pre-vote. `forced`: priorities do not matter.
+struct campaign {
+    bool forced = false;
+};
+
+/// The program repairs a cluster without a majority: this configuration is in force, agreed or not.
+struct replace_config {
+    ptr<cluster_config> config;
+};
+
 struct settings_changed {
     settings to;
+};
+
+/// Whether broken connections are replaced without a growing delay; for tests of programs.
+struct reconnect_at_once {
+    bool on = false;
 };
 
 /// No effects after this step; timers are cancelled and requests dropped.
@@ -207,7 +224,8 @@ using input = std::variant<
     inputs::object_read, inputs::object_saved, inputs::pack_installed, inputs::add_server,
     inputs::remove_server, inputs::set_priority, inputs::set_user_context, inputs::update_server,
     inputs::set_learner, inputs::yield, inputs::request_leadership, inputs::request_reconnect,
-    inputs::restart_election_timer, inputs::settings_changed, inputs::stop>;
+    inputs::restart_election_timer, inputs::campaign, inputs::replace_config,
+    inputs::settings_changed, inputs::reconnect_at_once, inputs::stop>;
 
 }  // namespace protocol
 }  // namespace nuraft

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "buffer.hxx"
+#include "cluster_config.hxx"
 #include "msg_type.hxx"
 #include "protocol/settings.hxx"
 #include "req_msg.hxx"
@@ -99,6 +100,25 @@ struct peer_view {
     uint64_t applied = 0;  ///< As it reports; 0: not tracked, or not reported yet.
     time_ms since_last_response = 0;
     bool receiving_snapshot = false;
+};
+
+/// What else a server shows of itself, to programs that look inside.
+struct inner_view {
+    int32_t voters = 0;
+    int32_t my_priority = 0;
+    int32_t target_priority = 0;
+    int32_t votes_responded = 0;
+    int32_t votes_granted = 0;
+    bool voting = false;  ///< A vote of ours is open.
+    bool learner = false;
+    bool out_of_log_range = false;
+    int32_t steps_to_leave = 0;
+    bool writes_paused = false;
+    int32_t successor = -1;
+    int32_t leaving = -1;
+    uint64_t leaving_index = 0;
+    ptr<srv_config> joining;          ///< Null: nobody joins.
+    ptr<cluster_config> uncommitted;  ///< Null: none.
 };
 
 }  // namespace protocol

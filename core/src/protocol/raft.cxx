@@ -68,7 +68,9 @@ struct raft::dispatcher {
     void operator()(const inputs::response& in) { r.on_response(in); }
     void operator()(const inputs::send_failed& in) { r.on_send_failed(in); }
     void operator()(const inputs::proposal& in) { r.on_proposal(in); }
-    void operator()(const inputs::replicate&) { r.replicate_to_all(); }
+    void operator()(const inputs::replicate& in) { r.on_replicate(in); }
+    void operator()(const inputs::campaign& in) { r.on_campaign(in); }
+    void operator()(const inputs::replace_config& in) { r.on_replace_config(in); }
     void operator()(const inputs::log_stored& in) { r.on_log_stored(in); }
     void operator()(const inputs::log_durable& in) { r.on_log_durable(in); }
     void operator()(const inputs::log_failed&) { r.on_log_failed(); }
@@ -93,6 +95,7 @@ struct raft::dispatcher {
     void operator()(const inputs::request_reconnect&) { r.on_request_reconnect(); }
     void operator()(const inputs::restart_election_timer&) { r.arm_election_timer(true); }
     void operator()(const inputs::settings_changed& in) { r.on_settings_changed(in); }
+    void operator()(const inputs::reconnect_at_once& in) { r.settings_.reconnect_at_once = in.on; }
     void operator()(const inputs::stop&) { r.on_stop(); }
 
     void request(const inputs::request& in) {
@@ -382,6 +385,26 @@ std::vector<peer_view> raft::peers(time_ms now) const {
         views.push_back(v);
     }
     return views;
+}
+
+inner_view raft::inspect() const {
+    inner_view v;
+    v.voters = voters();
+    v.my_priority = my_priority_;
+    v.target_priority = target_priority_;
+    v.votes_responded = static_cast<int32_t>(vote_.responded.size());
+    v.votes_granted = static_cast<int32_t>(vote_.granted.size());
+    v.voting = vote_.open;
+    v.learner = im_learner_;
+    v.out_of_log_range = out_of_log_range_;
+    v.steps_to_leave = steps_to_leave_;
+    v.writes_paused = writes_paused();
+    if (handover_) v.successor = handover_->successor;
+    v.leaving = leaving_;
+    v.leaving_index = leaving_index_;
+    if (joining_) v.joining = joining_->server;
+    if (!uncommitted_configs_.empty()) v.uncommitted = uncommitted_configs_.rbegin()->second;
+    return v;
 }
 
 std::string raft::describe() const {

@@ -101,6 +101,14 @@ public:
     int32_t election_quorum() const;
     /// One line for logs and traces.
     std::string describe() const;
+    /// For display. Calls `f` with each peer's record, of which the joining server's is not one.
+    template <typename F>
+    void each_peer(F f) const {
+        for (const auto& [peer_id, p] : peers_) f(p);
+    }
+    bool knows_peer(int32_t id) const { return peers_.count(id) > 0; }
+    const peer_progress* joining_peer() const { return joining_ ? &joining_->progress : nullptr; }
+    inner_view inspect() const;
 
 private:
     struct dispatcher;
@@ -154,6 +162,7 @@ private:
     void learn_of_removal();
     bool count_down_to_leaving();
     void start_pre_vote();
+    void on_campaign(const inputs::campaign& in);
     void start_vote(bool forced);
     bool elects(const std::set<int32_t>& supporters) const;
     void on_term_answer(const inputs::term_answer& in);
@@ -180,6 +189,7 @@ private:
     bool store_entries(const req_msg& req);
 
     // replicate.cxx
+    void on_replicate(const inputs::replicate& in);
     void replicate_to_all();
     bool try_send(peer_progress& p);
     bool build_append(peer_progress& p);
@@ -311,6 +321,7 @@ private:
     void append_config(const ptr<cluster_config>& next);
     ptr<cluster_config> newest_config() const;
     std::vector<const cluster_config*> decisive_configs() const;
+    void on_replace_config(const inputs::replace_config& in);
     void apply_config(const ptr<cluster_config>& next);
     void add_peer(const ptr<srv_config>& server);
     void remove_peer(int32_t id);

@@ -18,6 +18,12 @@ constexpr int out_of_range_notification = 1;
 
 }  // namespace
 
+void raft::on_replicate(const inputs::replicate& in) {
+    if (in.peer == -1) return replicate_to_all();
+    peer_progress* p = find_peer(in.peer);
+    if (p && role_ == srv_role::leader) try_send(*p);
+}
+
 void raft::replicate_to_all() {
     if (role_ != srv_role::leader) return;
     for (auto& [peer_id, p] : peers_) try_send(p);

@@ -8,17 +8,26 @@ namespace nuraft {
 using namespace protocol;
 
 void raft_server::impl::commit_loop() {
+    while (!gate_.stopped()) {
+        apply_some(steady_time::max());
+        gate_.wait();
+    }
+}
+
+/// Applies what is committed, at least one entry, until `deadline`. False: some is left.
+bool raft_server::impl::apply_some(steady_time deadline) {
+    bool in_time = true;
     std::string error;
     try {
-        while (!gate_.stopped()) {
-            while (std::optional<uint64_t> index = gate_.begin()) {
-                apply_one(*index);
-                gate_.end();
-            }
-            after_applying();
-            gate_.wait();
+        while (in_time) {
+            const std::optional<uint64_t> index = gate_.begin();
+            if (!index) break;
+            apply_one(*index);
+            gate_.end();
+            in_time = deadline == steady_time::max() || std::chrono::steady_clock::now() < deadline;
         }
-        return;
+        after_applying();
+        return in_time;
     } catch (const std::exception& e) {
         error = e.what();
     } catch (...) {
@@ -27,6 +36,7 @@ void raft_server::impl::commit_loop() {
     gate_.end();
     fail(raft_err::N20_background_commit_err,
          "applying behind index " + std::to_string(gate_.applied()) + " threw: " + error);
+    return true;
 }
 
 void raft_server::impl::apply_one(uint64_t index) {
@@ -127,7 +137,7 @@ bool raft_server::impl::wait_applying_idle(uint64_t timeout_ms) {
 }
 
 ptr<cmd_result<bool>> raft_server::impl::watch(uint64_t index) {
-    return watchers_.add(index, [this] { return gate_.applied(); });
+    return watchers_.add(index, [this]() -> uint64_t { return gate_.applied(); });
 }
 
 }  // namespace nuraft

@@ -26,21 +26,32 @@ void apply_gate::wait() {
     poked_ = false;
 }
 
-void apply_gate::raise_target(uint64_t index) {
+void apply_gate::on_work(std::function<void()> tell) {
+    std::lock_guard<std::mutex> guard(lock_);
+    tell_ = std::move(tell);
+}
+
+template <typename F>
+void apply_gate::change_and_wake(F change) {
+    std::function<void()> tell;
     {
         std::lock_guard<std::mutex> guard(lock_);
-        target_ = std::max(target_, index);
-        poked_ = true;
+        change();
+        tell = tell_;
     }
     wake_.notify_one();
+    if (tell) tell();
+}
+
+void apply_gate::raise_target(uint64_t index) {
+    change_and_wake([&] {
+        target_ = std::max(target_, index);
+        poked_ = true;
+    });
 }
 
 void apply_gate::poke() {
-    {
-        std::lock_guard<std::mutex> guard(lock_);
-        poked_ = true;
-    }
-    wake_.notify_one();
+    change_and_wake([&] { poked_ = true; });
 }
 
 void apply_gate::pause() {
@@ -49,9 +60,7 @@ void apply_gate::pause() {
 }
 
 void apply_gate::resume() {
-    std::lock_guard<std::mutex> guard(lock_);
-    paused_ = false;
-    wake_.notify_one();
+    change_and_wake([&] { paused_ = false; });
 }
 
 bool apply_gate::paused() const {
@@ -80,9 +89,7 @@ bool apply_gate::hold() {
 }
 
 void apply_gate::release() {
-    std::lock_guard<std::mutex> guard(lock_);
-    --holders_;
-    wake_.notify_one();
+    change_and_wake([&] { --holders_; });
 }
 
 void apply_gate::jump(uint64_t index) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -25,18 +26,25 @@ public:
     void wait();
 
     /// Last executed index.
-    uint64_t applied() const { return applied_; }
+    const std::atomic<uint64_t>& applied() const { return applied_; }
     /// Everything up to `index` is committed and stored.
     void raise_target(uint64_t index);
     /// Makes the commit thread look at its other duties.
     void poke();
     bool stopped() const { return stopped_; }
 
+    /// `tell` is called, without locks, whenever `begin` may succeed or `poke` was called: for a
+    /// worker that does not sleep in `wait`. Before the server starts.
+    void on_work(std::function<void()> tell);
+
     // The program's pause. `timeout_ms` 0: no limit.
     void pause();
     void resume();
     /// Paused, and nothing executing.
     bool paused() const;
+    /// `pause` was called, whether something still executes or not.
+    const std::atomic<bool>& pause_wanted() const { return paused_; }
+    const std::atomic<bool>& executing() const { return executing_; }
     /// True: nothing is executing.
     bool wait_idle(uint64_t timeout_ms, bool zero_is_forever);
 
@@ -51,15 +59,19 @@ public:
     void stop();
 
 private:
+    template <typename F>
+    void change_and_wake(F change);
+
     mutable std::mutex lock_;
     std::condition_variable wake_;  ///< For the commit thread.
     std::condition_variable idle_;  ///< For those who wait for it.
     std::atomic<uint64_t> applied_;
     uint64_t target_;  ///< Guarded by `lock_`, as all below.
-    bool paused_ = false;
+    std::atomic<bool> paused_{false};
     int holders_ = 0;
-    bool executing_ = false;
+    std::atomic<bool> executing_{false};
     bool poked_ = false;
+    std::function<void()> tell_;
     std::atomic<bool> stopped_{false};  ///< Written under `lock_`.
 };
 

@@ -18,6 +18,7 @@ void connections::change(const protocol::connection_change& to) {
         l.client = nullptr;
     }
     l.endpoint = to.endpoint;
+    if (!l.client && factory_) l.client = factory_->create_client(l.endpoint);
 }
 
 ptr<rpc_client> connections::client(int32_t peer) {

@@ -10,7 +10,8 @@
 
 namespace nuraft {
 
-/// One RPC client for each other server, dialled at the first send. Which connection is worth
+/// One RPC client for each other server, made when the server is named; a factory that had none is
+/// asked again at the next send. Which connection is worth
 /// replacing, and when, is decided by the protocol.
 ///
 /// Not thread-safe: belongs to whoever drains the queue.
@@ -27,7 +28,7 @@ public:
 private:
     struct link {
         std::string endpoint;
-        ptr<rpc_client> client;  ///< Null until the next send.
+        ptr<rpc_client> client;  ///< Null: the factory had none.
     };
 
     ptr<rpc_client_factory> factory_;

@@ -45,7 +45,13 @@ void raft_server::impl::drain(std::unique_lock<std::recursive_mutex>& guard) {
     if (draining_ || asking_) return;  // Whoever drains finds our effects too.
     draining_ = true;
     drainer_ = std::this_thread::get_id();
-    while (!queue_.empty()) {
+    while (poke_wanted_ || !queue_.empty()) {
+        if (std::exchange(poke_wanted_, false)) {
+            guard.unlock();
+            gate_.poke();  // A manager may be told, so without the lock.
+            guard.lock();
+            continue;
+        }
         // Only this thread takes from the front, and others' additions move no element.
         job& front = queue_.front();
         guard.unlock();
@@ -128,7 +134,7 @@ bool raft_server::impl::run_next(job& j) {
     protocol::install_pack pack;
     if (take_once(fx.pack, pack)) return install_pack(pack), true;
     uint64_t transfer = 0;
-    if (take_next(fx.freed_transfers, j.at, transfer)) return free_transfer(transfer), true;
+    if (take_next(fx.freed_transfers, j.at, transfer)) return transfers_->free(transfer), true;
     if (take_once(fx.commit, index)) return gate_.raise_target(index), true;
     return false;
 }

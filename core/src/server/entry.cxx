@@ -1,3 +1,4 @@
+#include "debugging_options.hxx"
 #include "error_code.hxx"
 #include "server/impl.hxx"
 
@@ -74,6 +75,10 @@ void raft_server::impl::step_and_queue(const input& in) {
 
 effects raft_server::impl::step(const input& in) {
     effects fx;
+    const bool at_once = debugging_options::get_instance().disable_reconn_backoff_;
+    if (std::exchange(reconnect_at_once_, at_once) != at_once) {
+        raft_->step(now(), inputs::reconnect_at_once{at_once}, fx);
+    }
     // What the rules know of the state machine is as fresh as the step that may need it.
     const uint64_t applied = gate_.applied();
     if (std::exchange(told_applied_, applied) != applied) {
@@ -167,11 +172,9 @@ void raft_server::impl::publish() {
     now_known.snapshot_index = last ? last->get_last_log_idx() : 0;
     now_known.config = raft_->config();
 
-    // Results may have become due, or the wait for the state machine may be over already.
+    // Results may have become due.
     const uint64_t deliverable = raft_->deliverable_index();
-    if (deliverable_.exchange(deliverable) != deliverable || now_known.awaits_own_machine) {
-        gate_.poke();
-    }
+    if (deliverable_.exchange(deliverable) != deliverable) poke_wanted_ = true;
 
     std::unique_lock<std::mutex> guard(status_lock_);
     if (stopping_) {
@@ -187,14 +190,16 @@ void raft_server::impl::publish() {
         j.task = [this, leader = now_known.leader] { forwarder_->leader_is(leader); };
         queue_.push_back(std::move(j));
     }
-    // The commit thread tells the program whether this follower is fresh. Where there is something
-    // to apply it wakes up anyway.
-    const bool freshness = now_known.leader_commit_index != status_.leader_commit_index &&
-                           now_known.commit_index == status_.commit_index;
+    // The commit thread tells the program whether this follower is fresh, where there is nothing to
+    // apply that wakes it up anyway; and the wait for the state machine may be over already.
+    poke_wanted_ = poke_wanted_ ||
+                   (now_known.leader_commit_index != status_.leader_commit_index &&
+                    now_known.commit_index == status_.commit_index) ||
+                   (now_known.awaits_own_machine && !status_.awaits_own_machine);
     known_leader_ = now_known.leader;
     status_ = std::move(now_known);
     guard.unlock();
-    if (freshness) gate_.poke();
+    if (owner_) show();
 }
 
 void raft_server::impl::queue(effects fx) {

@@ -11,9 +11,12 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "context.hxx"
+#include "global_mgr.hxx"
+#include "peer.hxx"
 #include "protocol/raft.hxx"
 #include "raft_server.hxx"
 #include "server/append_signal.hxx"
@@ -24,13 +27,19 @@
 #include "server/forwarder.hxx"
 #include "server/log.hxx"
 #include "server/log_reader.hxx"
+#include "server/snapshot_transfers.hxx"
 #include "server/status.hxx"
 #include "server/timers.hxx"
+#include "server/work_slot.hxx"
 
 namespace nuraft {
 
 /// Corrects parameters that do not fit each other (behaviour 1.1).
 raft_params sanitised(raft_params p, bool test_mode);
+
+/// What `raft_server` shows of a peer's record; see exposed.cxx.
+using shown_face = std::tuple<uint64_t, uint64_t, uint64_t, uint64_t, int64_t, int32_t, int32_t,
+                              uint64_t, uint64_t, bool, bool, bool, bool, bool, bool, bool, bool>;
 
 /// The server around the deterministic protocol. Every way in is: lock, step, queue the effects,
 /// unlock, drain. One thread at a time drains: it carries out queued effects in step order without
@@ -57,6 +66,18 @@ public:
     void start(bool skip_election_timer);
     void stop();
     void shutdown();
+    /// Whom to show the state to, from now on; null: nobody any more.
+    void set_owner(raft_server* owner);
+
+    // background.cxx: a worker's turns
+    bool commit_slice(uint64_t limit_ms);
+    void append_round();
+
+    // exposed.cxx: what classes derived from `raft_server` see and may do
+    protocol::inner_view inner() const;
+    int32_t quorum(bool for_commit) const;
+    std::vector<std::pair<ptr<peer>, uint64_t>> voting_peers() const;
+    size_t stale_peers() const;
 
     // receive.cxx: requests of other servers
     void process_async(const ptr<req_msg>& req, const response_handler& done);
@@ -105,9 +126,15 @@ public:
     const ptr<log_store>& store() const { return store_; }
     void log_completion(bool ok) { append_signal_.log_completion(ok); }
 
+    // entry.cxx
+    void enter(const protocol::input& in);
+
     // events.cxx
     CbReturnCode event(cb_func::Type type, int32_t peer = -1, void* ctx = nullptr);
     CbReturnCode call_back(cb_func::Type type, cb_func::Param* param);
+
+    // What `raft_server` refers to from its protected section.
+    friend class raft_server;
 
 private:
     /// One step's effects, consumed from the front as they are carried out, or a piece of work that
@@ -118,16 +145,29 @@ private:
         std::function<void()> task;
     };
 
+    /// A peer as shown, what of, and what its clocks were set for.
+    struct shown {
+        ptr<peer> view;
+        shown_face face;
+        protocol::time_ms last_response = 0;
+        protocol::time_ms last_activity = 0;
+    };
+
     // lifecycle.cxx
     protocol::recovered recover();
     void close_gap(const ptr<snapshot>& last);
     void release_resources();
     void cancel_waiting();
     void join(std::thread& t);
+    void on_timer(protocol::timer_kind kind, int32_t peer);
     protocol::settings make_settings(const raft_params& p) const;
 
+    // background.cxx
+    void start_threads();
+    void join_manager(global_mgr& manager);
+    void leave_manager();
+
     // entry.cxx
-    void enter(const protocol::input& in);
     void enter_task(std::function<void()> task);
     std::optional<protocol::answer> ask(protocol::input in, uint64_t number);
     uint64_t take_number();
@@ -139,6 +179,12 @@ private:
     uint64_t adjusted(const protocol::commit_question& question);
     void publish();
     void queue(protocol::effects fx);
+
+    // exposed.cxx
+    void show();
+    void show_peers(const protocol::inner_view& v);
+    ptr<peer> new_shown_peer(ptr<srv_config> server) const;
+    ptr<peer> shown_peer(int32_t id) const;
 
     // receive.cxx
     void receive(const ptr<req_msg>& req, const response_handler& done);
@@ -177,7 +223,9 @@ private:
     bool program_lets_go(int32_t successor);
 
     // apply.cxx
+    using steady_time = std::chrono::steady_clock::time_point;
     void commit_loop();
+    bool apply_some(steady_time deadline);
     void apply_one(uint64_t index);
     void apply_command(uint64_t index, log_entry& entry);
     void apply_config(uint64_t index, log_entry& entry);
@@ -199,6 +247,7 @@ private:
     cmd_result_code check_client_request(req_msg& req) const;
     ptr<resp_msg> make_response(const req_msg& req, cmd_result_code code) const;
     void append_loop();
+    void do_signalled(const append_signal::work& work);
 
     // admin.cxx
     ptr<resp_msg> answer_admin_request(const ptr<req_msg>& req);
@@ -217,7 +266,7 @@ private:
     void compact_behind(uint64_t snapshot_index);
     void finish_scheduled(uint64_t index, cmd_result_code code, bool even_if_not_begun = false);
     void read_object(const protocol::read_object& r);
-    void free_transfer(uint64_t number);
+    void read_object_now(const protocol::read_object& r);
 
     // install.cxx
     void save_object(const protocol::save_object& s);
@@ -250,9 +299,14 @@ private:
     bool asking_ = false;  ///< `adjust_commit_index` or the term function runs.
     srv_state::inc_term_func term_function_;
     uint64_t told_applied_ = 0;               ///< What the protocol knows of the state machine.
+    bool reconnect_at_once_ = false;          ///< As the protocol knows it.
     std::vector<protocol::input> postponed_;  ///< Entered meanwhile.
     uint64_t next_number_ = 1;
     std::map<uint64_t, response_handler> waiting_;  ///< Requests that have no reply yet.
+    raft_server* owner_ = nullptr;                  ///< Null until it is built, and when it goes.
+    const raft_server* owner_address_ = nullptr;    ///< Only a name: what it was is not to be used.
+    std::map<int32_t, shown> shown_;                ///< What derived classes see of each peer.
+    bool poke_wanted_ = false;  ///< The commit thread shall look at its other duties.
 
     /// Never switched off again: what was written meanwhile may still be on its way to the disk.
     std::atomic<bool> parallel_appending_;
@@ -266,6 +320,7 @@ private:
     std::atomic<int32_t> known_leader_{-1};  ///< That of `status_`, for those who need no more.
 
     // Parts that lock themselves.
+    const ptr<snapshot_transfers> transfers_;
     apply_gate gate_;
     append_signal append_signal_;
     client_batches batches_;
@@ -275,13 +330,12 @@ private:
 
     // The drainer's.
     connections connections_;
-    std::map<uint64_t, void*> transfers_;  ///< The program's contexts, by transfer.
-    uint64_t last_write_ = 0;              ///< Number of the last write handed to the log store.
-    bool sending_ = false;                 ///< A transport's `send` is on the stack.
-    bool pumped_ = false;                  ///< Work was done from within another piece of work.
+    uint64_t last_write_ = 0;  ///< Number of the last write handed to the log store.
+    bool sending_ = false;     ///< A transport's `send` is on the stack.
+    bool pumped_ = false;      ///< Work was done from within another piece of work.
 
     // The commit thread's.
-    bool fresh_ = false;
+    std::atomic<bool> fresh_{false};
 
     // Snapshot creation.
     std::atomic<bool> creating_{false};
@@ -290,6 +344,7 @@ private:
     std::mutex scheduled_lock_;
     ptr<cmd_result<uint64_t>> scheduled_;  ///< Guarded by `scheduled_lock_`, as the next.
     bool scheduled_running_ = false;       ///< The creation under way is for it.
+    std::atomic<bool> is_scheduled_{false};
 
     std::atomic<uint64_t> deliverable_{0};  ///< Results up to here may go to clients once applied.
 
@@ -297,6 +352,11 @@ private:
     bool shut_down_ = false;     ///< Guarded by `lifecycle_lock_`, as the threads.
     std::thread commit_thread_;
     std::thread append_thread_;
+    std::atomic<global_mgr*> manager_{nullptr};  ///< Null: threads of its own.
+    work_slot commit_slot_;
+    work_slot append_slot_;
+    std::atomic<bool> commit_stopped_{true};
+    std::atomic<bool> append_stopped_{true};
     std::atomic<std::thread::id> commit_thread_id_{std::thread::id()};
     std::atomic<std::thread::id> append_thread_id_{std::thread::id()};
 };

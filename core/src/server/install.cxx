@@ -11,16 +11,17 @@ void raft_server::impl::save_object(const protocol::save_object& s) {
     inputs::object_saved result;
     result.request = s.request;
     snapshot& meta = s.object->get_snapshot();
-    if (meta.get_type() != snapshot::logical_object) {
-        SERVER_LOG(log_, log_error, "refused a snapshot of the raw kind at %lu",
-                   meta.get_last_log_idx());
-        return enter(result);
-    }
     ulong object = s.object->get_offset();
     try {
         buffer& data = s.object->get_data();
         data.pos(0);
-        state_machine_->save_logical_snp_obj(meta, object, data, object == 0, s.object->is_done());
+        if (meta.get_type() == snapshot::raw_binary) {
+            state_machine_->save_snapshot_data(meta, object, data);
+            object += data.size();  // The byte that is wanted next.
+        } else {
+            state_machine_->save_logical_snp_obj(meta, object, data, object == 0,
+                                                 s.object->is_done());
+        }
         if (s.object->is_done()) {
             install(s, object);
             return;

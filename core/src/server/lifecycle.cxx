@@ -1,10 +1,5 @@
 #include "error_code.hxx"
 #include "server/impl.hxx"
-#include "server/unsupported.hxx"
-
-#ifdef __linux__
-#include <pthread.h>
-#endif
 
 // Construction, start and end of a server (behaviour 2, 34).
 
@@ -20,14 +15,6 @@ uint64_t mixed(uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
     x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
     return x ^ (x >> 31);
-}
-
-void name_this_thread(const char* name) {
-#ifdef __linux__
-    pthread_setname_np(pthread_self(), name);
-#else
-    (void)name;
-#endif
 }
 
 }  // namespace
@@ -53,6 +40,7 @@ raft_server::impl::impl(context* ctx, const init_options& opt)
       store_(state_mgr_->load_log_store()),
       log_reader_(store_),
       parallel_appending_(ctx->get_params()->parallel_log_appending_),
+      transfers_(cs_new<snapshot_transfers>(state_machine_, log_)),
       gate_(state_machine_->last_commit_index()),
       timers_(ctx->scheduler_),
       forwarder_(cs_new<forwarder>(ctx->rpc_cli_factory_)),
@@ -63,7 +51,6 @@ raft_server::impl::impl(context* ctx, const init_options& opt)
     p.stale_log_gap_ = std::max(p.stale_log_gap_, p.fresh_log_gap_);
     auto shared = cs_new<raft_params>(p);
     ctx_->set_params(shared);
-    warn_of_unsupported(log_, p, ctx_->custom_global_mgr_ != nullptr);
 
     const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
     seed_ = mixed(static_cast<uint64_t>(since_epoch.count()) * static_cast<uint64_t>(id_));
@@ -88,7 +75,7 @@ std::shared_ptr<raft_server::impl> raft_server::impl::create(context* ctx,
     auto made = std::make_shared<impl>(ctx, opt);
     std::weak_ptr<impl> weak = made;
     made->timers_.on_fire([weak](timer_kind kind, int32_t peer) {
-        if (ptr<impl> self = weak.lock()) self->enter(inputs::timer_fired{kind, peer});
+        if (ptr<impl> self = weak.lock()) self->on_timer(kind, peer);
     });
     return made;
 }
@@ -101,6 +88,7 @@ settings raft_server::impl::make_settings(const raft_params& p) const {
     const limits l = raft_server::get_raft_limits();
     settings s;
     s.id = id_;
+    s.reconnect_at_once = reconnect_at_once_;
     s.params = p;
     s.limits.pre_vote_rejection = l.pre_vote_rejection_limit_;
     s.limits.warning = l.warning_limit_;
@@ -163,17 +151,14 @@ void raft_server::impl::start(bool skip_election_timer) {
     if (!unfit_to_start_.empty()) {
         return fail(raft_err::N19_bad_log_idx_for_term, unfit_to_start_);
     }
-    // The threads keep this object alive; `shutdown` ends and joins them.
-    commit_thread_ = std::thread([self = shared_from_this()] {
-        name_this_thread("nuraft_commit");
-        self->commit_thread_id_ = std::this_thread::get_id();
-        self->commit_loop();
-    });
-    append_thread_ = std::thread([self = shared_from_this()] {
-        name_this_thread("nuraft_append");
-        self->append_thread_id_ = std::this_thread::get_id();
-        self->append_loop();
-    });
+    commit_stopped_ = append_stopped_ = false;
+    global_mgr* shared_workers = ctx_->custom_global_mgr_;
+    if (!shared_workers) shared_workers = nuraft_global_mgr::get_instance();
+    if (shared_workers) {
+        join_manager(*shared_workers);
+    } else {
+        start_threads();
+    }
     // Time for the transport to listen before the first election.
     bool passive = skip_election_timer;
     {
@@ -185,6 +170,25 @@ void raft_server::impl::start(bool skip_election_timer) {
         std::this_thread::sleep_for(std::chrono::milliseconds(backoff_ms));
     }
     enter(inputs::start{skip_election_timer});
+}
+
+void raft_server::impl::set_owner(raft_server* owner) {
+    std::lock_guard<std::recursive_mutex> guard(lock_);
+    owner_ = owner;
+    if (owner) owner_address_ = owner;
+    if (owner_) show();
+}
+
+void raft_server::impl::on_timer(timer_kind kind, int32_t peer) {
+    bool put_off = false;
+    if (kind == timer_kind::election) {
+        std::lock_guard<std::recursive_mutex> guard(lock_);
+        put_off = owner_ && owner_->serving_req_;
+    }
+    if (put_off) {
+        return timers_.change({kind, peer, ctx_->get_params()->election_timeout_upper_bound_});
+    }
+    enter(inputs::timer_fired{kind, peer});
 }
 
 void raft_server::impl::stop() {
@@ -231,6 +235,7 @@ void raft_server::impl::shutdown() {
     shut_down_ = true;
     const bool from_callback = on_own_thread();
     stop();
+    leave_manager();
     join(commit_thread_);
     join(append_thread_);
     if (from_callback) return;  // What is left goes with the last reference.
@@ -246,10 +251,10 @@ void raft_server::impl::shutdown() {
 void raft_server::impl::release_resources() {
     timers_.stop();
     connections_.close();
-    std::map<uint64_t, void*> transfers;
-    transfers.swap(transfers_);
-    for (auto& [number, user_context] : transfers) {
-        state_machine_->free_user_snp_ctx(user_context);
+    transfers_->close();
+    {
+        std::lock_guard<std::recursive_mutex> guard(lock_);
+        if (owner_) owner_->scheduler_ = nullptr;
     }
     ctx_->logger_ = nullptr;
     ctx_->rpc_listener_ = nullptr;

@@ -1,5 +1,7 @@
 #include "raft_server.hxx"
 
+#include <typeinfo>
+
 #include "server/impl.hxx"
 
 // The public API, each member handed to the implementation.
@@ -8,9 +10,6 @@ namespace nuraft {
 
 namespace {
 
-/// What `get_raft_limits` and `set_raft_limits` are about; servers copy it (behaviour 1.3).
-raft_server::limits default_limits;
-
 /// Configurations are not copyable; their encoding is complete.
 ptr<srv_config> copy_of(const srv_config& server) {
     return srv_config::deserialize(*server.serialize());
@@ -18,12 +17,65 @@ ptr<srv_config> copy_of(const srv_config& server) {
 
 }  // namespace
 
-raft_server::raft_server(context* ctx, const init_options& opt) : impl_(impl::create(ctx, opt)) {
+raft_server::limits raft_server::raft_limits_;
+const int raft_server::default_snapshot_sync_block_size;
+
+raft_server::raft_server(context* ctx, const init_options& opt)
+    : impl_(impl::create(ctx, opt)),
+      lock_(impl_->lock_),
+      cli_lock_(impl_->lock_),
+      ctx_(impl_->ctx_),
+      id_(impl_->id_),
+      log_store_(impl_->store_),
+      state_machine_(impl_->state_machine_),
+      l_(impl_->log_),
+      scheduler_(impl_->ctx_->scheduler_),
+      bg_commit_thread_(impl_->commit_thread_),
+      bg_append_thread_(impl_->append_thread_),
+      role_(srv_role::follower),
+      state_(cs_new<srv_state>()),
+      leader_(-1),
+      hb_alive_(false),
+      initialized_(false),
+      stopping_(impl_->stopping_),
+      commit_bg_stopped_(impl_->commit_stopped_),
+      append_bg_stopped_(impl_->append_stopped_),
+      test_mode_flag_(opt.test_mode_flag_),
+      serving_req_(false),
+      precommit_index_(0),
+      leader_commit_index_(0),
+      quick_commit_index_(0),
+      sm_commit_index_(impl_->gate_.applied()),
+      index_at_becoming_leader_(0),
+      initial_commit_index_(impl_->gate_.applied()),
+      sm_commit_paused_(impl_->gate_.pause_wanted()),
+      sm_commit_exec_in_progress_(impl_->gate_.executing()),
+      data_fresh_(impl_->fresh_),
+      out_of_log_range_(false),
+      waiting_for_sm_catchup_(false),
+      self_mark_down_(false),
+      excluded_from_the_quorum_(false),
+      first_snapshot_distance_(static_cast<uint32_t>(impl_->first_distance_)),
+      snp_in_progress_(impl_->creating_),
+      snp_creation_scheduled_(impl_->is_scheduled_),
+      my_priority_(0),
+      target_priority_(0),
+      votes_responded_(0),
+      votes_granted_(0),
+      election_completed_(true),
+      im_learner_(false),
+      config_changing_(false),
+      steps_to_down_(0),
+      srv_to_leave_target_idx_(0),
+      write_paused_(false),
+      next_leader_candidate_(-1) {
+    impl_->set_owner(this);
     if (opt.start_server_in_constructor_) start_server(opt.skip_initial_election_timeout_);
 }
 
 raft_server::~raft_server() {
     impl_->shutdown();
+    impl_->set_owner(nullptr);
 }
 
 void raft_server::start_server(bool skip_initial_election_timeout) {
@@ -125,11 +177,11 @@ bool raft_server::is_excluded_by_leader() {
 }
 
 raft_server::limits raft_server::get_raft_limits() {
-    return default_limits;
+    return raft_limits_;
 }
 
 void raft_server::set_raft_limits(const limits& new_limits) {
-    default_limits = new_limits;
+    raft_limits_ = new_limits;
 }
 
 bool raft_server::apply_config_log_entry(ptr<log_entry>& le, ptr<state_mgr>& s_mgr,
@@ -314,24 +366,6 @@ ptr<cmd_result<bool>> raft_server::wait_for_state_machine_commit(uint64_t target
     return impl_->watch(target_idx);
 }
 
-// Statistics: this build keeps none, so every name is unknown
-
-uint64_t raft_server::get_stat_counter(const std::string&) {
-    return 0;
-}
-
-int64_t raft_server::get_stat_gauge(const std::string&) {
-    return 0;
-}
-
-bool raft_server::get_stat_histogram(const std::string&, std::map<double, uint64_t>&) {
-    return false;
-}
-
-void raft_server::reset_stat(const std::string&) {}
-
-void raft_server::reset_all_stats() {}
-
 // Requests of others
 
 ptr<resp_msg> raft_server::process_req(req_msg& req, const req_ext_params& ext_params) {
@@ -339,7 +373,21 @@ ptr<resp_msg> raft_server::process_req(req_msg& req, const req_ext_params& ext_p
 }
 
 void raft_server::process_req_async(ptr<req_msg> req, std::function<void(ptr<resp_msg>)> done) {
-    impl_->process_async(req, done);
+    // A derived class that replaces `process_req` must see every request; the price is that the
+    // worker waits for the answer.
+    if (typeid(*this) == typeid(raft_server)) return impl_->process_async(req, done);
+    ptr<resp_msg> resp = process_req(*req, req_ext_params());
+    if (resp && resp->has_async_cb()) {
+        using result_type = cmd_result<ptr<buffer>>;
+        resp->call_async_cb()->when_ready(
+            result_type::handler_type2([resp, done](result_type& result, ptr<std::exception>&) {
+                resp->set_ctx(result.get());
+                resp->set_result_code(result.get_result_code());
+                done(resp);
+            }));
+        return;
+    }
+    done(resp && resp->has_cb() ? resp->call_cb(resp) : resp);
 }
 
 }  // namespace nuraft

@@ -86,13 +86,15 @@ raft_server::impl::proposed raft_server::impl::propose(std::vector<ptr<log_entry
 }
 
 void raft_server::impl::append_loop() {
-    while (std::optional<append_signal::work> work = append_signal_.wait()) {
-        // Proposals that came since the signal leave in the same messages.
-        if (work->replicate) enter(inputs::replicate{});
-        if (work->sample_durable) enter_task([this] { sample_durable(); });
-        if (work->write_failed) enter_task([this] { on_write_failed(); });
-        if (work->drain) drain();
-    }
+    while (std::optional<append_signal::work> work = append_signal_.wait()) do_signalled(*work);
+}
+
+void raft_server::impl::do_signalled(const append_signal::work& work) {
+    // Proposals that came since the signal leave in the same messages.
+    if (work.replicate) enter(inputs::replicate{});
+    if (work.sample_durable) enter_task([this] { sample_durable(); });
+    if (work.write_failed) enter_task([this] { on_write_failed(); });
+    if (work.drain) drain();
 }
 
 /// The program may expect that its hook has run, or that the value is there, when the call returns.

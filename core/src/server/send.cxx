@@ -49,6 +49,7 @@ void raft_server::impl::on_sent(uint64_t number, const ptr<resp_msg>& resp,
         return enter(inputs::send_failed{number, false});
     }
     if (resp->get_type() == msg_type::append_entries_response) {
+        resp->set_peer(shown_peer(resp->get_src()));
         event(cb_func::ReceivedAppendEntriesResp, resp->get_src(), resp.get());
     }
     enter(inputs::response{number, resp});

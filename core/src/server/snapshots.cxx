@@ -1,4 +1,5 @@
 #include "server/impl.hxx"
+#include "server/snapshot_io_queue.hxx"
 
 // Snapshots of this server's own state, and reading them for others (behaviour 23, 24.2).
 
@@ -139,6 +140,7 @@ ptr<cmd_result<uint64_t>> raft_server::impl::schedule_snapshot() {
         return result;
     }
     scheduled_ = result;
+    is_scheduled_ = true;
     return result;
 }
 
@@ -150,47 +152,33 @@ void raft_server::impl::finish_scheduled(uint64_t index, cmd_result_code code,
         if (!scheduled_running_ && !even_if_not_begun) return;
         result.swap(scheduled_);
         scheduled_running_ = false;
+        is_scheduled_ = false;
     }
     ptr<std::exception> no_error;
     if (result) result->set_result(index, no_error, code);
 }
 
 void raft_server::impl::read_object(const protocol::read_object& r) {
-    void*& user_context = transfers_[r.transfer];
+    const bool raw = r.meta->get_type() == snapshot::raw_binary;
+    if (!raw && ctx_->get_params()->use_bg_thread_for_snapshot_io_) {
+        std::weak_ptr<impl> weak = weak_from_this();
+        auto read = [weak, r] {
+            if (ptr<impl> self = weak.lock()) self->read_object_now(r);
+        };
+        if (snapshot_io_queue::instance().push(owner_address_, r.peer, read)) return;
+    }
+    read_object_now(r);
+}
+
+void raft_server::impl::read_object_now(const protocol::read_object& r) {
     inputs::object_read result;
     result.transfer = r.transfer;
     result.object = r.object;
-    if (r.meta->get_type() != snapshot::logical_object) {
-        SERVER_LOG(log_, log_error, "the snapshot at %lu is of the raw kind, which is not sent",
-                   r.meta->get_last_log_idx());
-        return enter(result);
-    }
-    try {
-        ptr<buffer> data;
-        bool last = false;
-        const int rc =
-            state_machine_->read_logical_snp_obj(*r.meta, user_context, r.object, data, last);
-        if (rc >= 0 && data) {
-            data->pos(0);
-            result.data = data;
-            result.last = last;
-        } else {
-            SERVER_LOG(log_, log_error, "reading object %lu of the snapshot at %lu failed: %d",
-                       r.object, r.meta->get_last_log_idx(), rc);
-        }
-    } catch (const std::exception& e) {
-        SERVER_LOG(log_, log_error, "reading object %lu of the snapshot at %lu threw: %s", r.object,
-                   r.meta->get_last_log_idx(), e.what());
-    }
+    const snapshot_transfers::object got =
+        transfers_->read(r.transfer, *r.meta, r.object, ctx_->get_params()->snapshot_block_size_);
+    result.data = got.data;
+    result.last = got.last;
     enter(result);
-}
-
-void raft_server::impl::free_transfer(uint64_t number) {
-    auto found = transfers_.find(number);
-    if (found == transfers_.end()) return;  // Nothing was read for it yet.
-    void* user_context = found->second;
-    transfers_.erase(found);
-    state_machine_->free_user_snp_ctx(user_context);
 }
 
 }  // namespace nuraft

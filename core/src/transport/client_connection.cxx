@@ -164,18 +164,15 @@ void client_connection::resolved(const stream_ptr& link, const tcp::resolver::re
 void client_connection::connected(const stream_ptr& link) {
     link->opened();
     if (!link->is_tls()) return ready(link);
-    link->set_verification(
-        core_->options.skip_verification_ ? asio::ssl::verify_none : asio::ssl::verify_peer,
-        [core = core_](bool chain_verified, asio::ssl::verify_context& certificate) {
-            bool accepted = false;
-            guarded(core->log, "verify_sn_", [&] {
-                accepted = accept_certificate(core->options, chain_verified, certificate);
-            });
-            return accepted;
-        });
+    auto check = [core = core_](bool chain_verified, tls_verification& certificate) {
+        bool accepted = false;
+        guarded(core->log, "verify_sn_",
+                [&] { accepted = accept_certificate(core->options, chain_verified, certificate); });
+        return accepted;
+    };
     auto go_on = then(link, "the TLS handshake failed", &client_connection::ready);
-    link->async_handshake(asio::ssl::stream_base::client,
-                          [go_on](const asio::error_code& ec) { go_on(ec, 0); });
+    link->async_connect_tls(!core_->options.skip_verification_, check,
+                            [go_on](const asio::error_code& ec) { go_on(ec, 0); });
 }
 
 void client_connection::ready(const stream_ptr& link) {

@@ -99,8 +99,7 @@ void session::open(const stream_ptr& link) {
     link->timer().async_wait([self = shared_from_this(), link](const asio::error_code& error) {
         if (!error) self->finish("no TLS handshake in time");
     });
-    link->async_handshake(asio::ssl::stream_base::server,
-                          then(link, &session::secured, &session::handshake_failed));
+    link->async_accept_tls(then(link, &session::secured, &session::handshake_failed));
 }
 
 void session::secured(const stream_ptr& link) {

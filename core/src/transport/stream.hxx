@@ -6,7 +6,6 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/read.hpp>
-#include <asio/ssl.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
 #include <asio/write.hpp>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "basic_types.hxx"
+#include "transport/tls.hxx"
 
 namespace nuraft {
 namespace transport {
@@ -23,11 +23,10 @@ namespace transport {
 /// completions belong to its strand; a completion keeps the stream it belongs to alive.
 class stream {
     using strand = asio::strand<asio::io_context::executor_type>;
-    using tls_stream = asio::ssl::stream<asio::ip::tcp::socket>;
 
 public:
     /// `tls`: null for a plain connection; else it must outlive the stream.
-    stream(asio::io_context& context, asio::ssl::context* tls)
+    stream(asio::io_context& context, tls_context* tls)
         : executor_(asio::make_strand(context)),
           timer_(executor_),
           tls_(tls ? std::make_unique<tls_stream>(executor_, *tls) : nullptr),
@@ -38,22 +37,28 @@ public:
     asio::steady_timer& timer() { return timer_; }
     asio::ip::tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
 
-    /// The client's check of the peer's certificates; nothing on a plain connection. The chain is
-    /// verified unless `mode` is `verify_none`; `check` sees each certificate of it.
-    template <typename F>
-    void set_verification(asio::ssl::verify_mode mode, F&& check) {
-        if (!tls_) return;
-        tls_->set_verify_mode(mode);
-        tls_->set_verify_callback(std::forward<F>(check));
-    }
-
     bool is_tls() const { return tls_ != nullptr; }
 
-    /// Only on a TLS connection.
+#ifndef SSL_LIBRARY_NOT_FOUND
+    /// The server's side of the handshake. Only on a TLS connection.
     template <typename F>
-    void async_handshake(asio::ssl::stream_base::handshake_type side, F&& done) {
-        tls_->async_handshake(side, std::forward<F>(done));
+    void async_accept_tls(F&& done) {
+        tls_->async_handshake(asio::ssl::stream_base::server, std::forward<F>(done));
     }
+    /// The client's side. With `verify` the peer's chain is verified; `check` sees each certificate
+    /// of it in any case.
+    template <typename Check, typename F>
+    void async_connect_tls(bool verify, Check&& check, F&& done) {
+        tls_->set_verify_mode(verify ? asio::ssl::verify_peer : asio::ssl::verify_none);
+        tls_->set_verify_callback(std::forward<Check>(check));
+        tls_->async_handshake(asio::ssl::stream_base::client, std::forward<F>(done));
+    }
+#else
+    template <typename F>
+    void async_accept_tls(F&&) {}
+    template <typename Check, typename F>
+    void async_connect_tls(bool, Check&&, F&&) {}
+#endif
     /// Once the connection is there.
     void opened() {
         asio::error_code ec;  // Without these the connection is slow, not wrong.

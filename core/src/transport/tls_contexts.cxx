@@ -9,7 +9,9 @@ namespace transport {
 
 namespace {
 
-using asio::ssl::context;
+#ifndef SSL_LIBRARY_NOT_FOUND
+
+using context = tls_context;
 
 void check(const asio::error_code& ec, const std::string& option, const std::string& file) {
     if (ec)
@@ -58,24 +60,34 @@ std::unique_ptr<context> client_context(const asio_service_options& options) {
     return made;
 }
 
+#endif
+
 }  // namespace
 
 tls_contexts make_tls_contexts(const asio_service_options& options) {
     tls_contexts contexts;
-    if (options.enable_ssl_) {
-        contexts.server = server_context(options);
-        contexts.client = client_context(options);
-    }
+    if (!options.enable_ssl_) return contexts;
+#ifdef SSL_LIBRARY_NOT_FOUND
+    throw std::runtime_error("enable_ssl_ is set, and this build has no TLS");
+#else
+    contexts.server = server_context(options);
+    contexts.client = client_context(options);
     return contexts;
+#endif
 }
 
 bool accept_certificate(const asio_service_options& options, bool chain_verified,
-                        asio::ssl::verify_context& certificate) {
+                        tls_verification& certificate) {
     if (!options.verify_sn_) return chain_verified;
+#ifdef SSL_LIBRARY_NOT_FOUND
+    (void)certificate;
+    return false;
+#else
     const X509* subject_of = X509_STORE_CTX_get_current_cert(certificate.native_handle());
     char subject[256] = "";
     if (subject_of) X509_NAME_oneline(X509_get_subject_name(subject_of), subject, sizeof(subject));
     return options.verify_sn_(subject) && chain_verified;
+#endif
 }
 
 }  // namespace transport

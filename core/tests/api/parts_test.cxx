@@ -298,20 +298,25 @@ TEST(timer_table, replaced_and_cancelled_runs_are_ignored) {
     EXPECT_EQ(2u, fired.size());
 }
 
-TEST(connection_table, dials_at_the_first_send_and_after_a_replacement) {
+TEST(connection_table, asks_the_factory_at_once_and_after_a_replacement) {
     using protocol::connection_change;
     auto factory = cs_new<held_factory>();
     connections c(factory);
     EXPECT_FALSE(c.client(1));
     c.change({connection_change::open, 1, "A"});
-    EXPECT_TRUE(factory->endpoints.empty());
+    EXPECT_EQ(1u, factory->endpoints.size());
     EXPECT_TRUE(c.client(1));
     EXPECT_TRUE(c.client(1));
     EXPECT_EQ(1u, factory->endpoints.size());
     c.change({connection_change::replace, 1, "A"});
-    EXPECT_EQ(1u, factory->endpoints.size());
+    EXPECT_EQ(2u, factory->endpoints.size());
     EXPECT_TRUE(c.client(1));
     EXPECT_EQ(2u, factory->endpoints.size());
+    factory->unreachable = true;
+    c.change({connection_change::replace, 1, "A"});
+    EXPECT_FALSE(c.client(1));
+    factory->unreachable = false;
+    EXPECT_TRUE(c.client(1));
     c.change({connection_change::open, 2, "B"});
     EXPECT_TRUE(c.client(2));
     EXPECT_EQ("B", factory->endpoints.back());

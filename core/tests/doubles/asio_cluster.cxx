@@ -59,7 +59,8 @@ void asio_node::stop() {
     launcher_.reset();
 }
 
-asio_cluster::asio_cluster(int32 servers, const raft_params& params, bool streaming) {
+asio_cluster::asio_cluster(int32 servers, const raft_params& params, bool streaming,
+                           const std::function<ptr<memory_state_machine>()>& make_machine) {
     std::vector<std::string> endpoints;
     for (int32 id = 1; id <= servers; ++id) {
         nodes_.push_back(std::make_unique<asio_node>(id));
@@ -68,6 +69,7 @@ asio_cluster::asio_cluster(int32 servers, const raft_params& params, bool stream
     for (auto& n : nodes_) {
         n->found(config_of(endpoints));
         n->transport.streaming_mode_ = streaming;
+        if (make_machine) n->sm = make_machine();
         n->start(params);
     }
 }

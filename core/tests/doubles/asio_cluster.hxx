@@ -60,7 +60,8 @@ class asio_cluster {
 public:
     /// Builds and starts them.
     explicit asio_cluster(int32 servers, const raft_params& params = quick_params(),
-                          bool streaming = false);
+                          bool streaming = false,
+                          const std::function<ptr<memory_state_machine>()>& make_machine = nullptr);
 
     asio_node& node(int32 id) { return *nodes_[static_cast<size_t>(id - 1)]; }
     std::vector<std::unique_ptr<asio_node>>& nodes() { return nodes_; }

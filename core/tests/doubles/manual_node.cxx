@@ -66,10 +66,10 @@ void manual_node::start(const raft_params& params, cb_func::func_type callback,
     ptr<delayed_task_scheduler> scheduler = timers;
     ptr<rpc_listener> no_listener;
     ptr<logger> no_logger;
-    auto* parts = new context(mgr, sm, no_listener, no_logger, factory, scheduler, params);
+    auto* parts = new context(mgr, sm, no_listener, no_logger, factory, scheduler, params, manager);
     raft_server::init_options opt(skip_election_timer, true, true);
     opt.raft_callback_ = callback;
-    server = cs_new<raft_server>(parts, opt);
+    server = make_server ? make_server(parts, opt) : cs_new<raft_server>(parts, opt);
     network_->attach(endpoint, server);
 }
 

@@ -53,6 +53,8 @@ public:
     ptr<memory_state_machine> sm = cs_new<memory_state_machine>();
     ptr<manual_scheduler> timers = cs_new<manual_scheduler>();
     ptr<raft_server> server;
+    global_mgr* manager = nullptr;  ///< For the next start, as the next.
+    std::function<ptr<raft_server>(context*, const raft_server::init_options&)> make_server;
 
 private:
     ptr<test_network> network_;

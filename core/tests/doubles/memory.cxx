@@ -291,6 +291,12 @@ bool memory_state_machine::apply_snapshot(snapshot& s) {
 
 int memory_state_machine::read_logical_snp_obj(snapshot& s, void*& user_snp_ctx, ulong obj_id,
                                                ptr<buffer>& data_out, bool& is_last_obj) {
+    std::function<void()> hook;
+    {
+        std::lock_guard<std::mutex> guard(lock_);
+        hook = before_read_;
+    }
+    if (hook) hook();
     std::lock_guard<std::mutex> guard(lock_);
     if (!kept_.meta || kept_.meta->get_last_log_idx() != s.get_last_log_idx()) return -1;
     if (!user_snp_ctx) {
@@ -415,6 +421,11 @@ int memory_state_machine::installs() const {
 void memory_state_machine::fail_read_of(ulong object) {
     std::lock_guard<std::mutex> guard(lock_);
     failing_object_ = object;
+}
+
+void memory_state_machine::before_read(std::function<void()> hook) {
+    std::lock_guard<std::mutex> guard(lock_);
+    before_read_ = std::move(hook);
 }
 
 void memory_state_machine::close_gate() {

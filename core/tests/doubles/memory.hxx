@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -129,6 +130,8 @@ public:
     int installs() const;
     /// Reading this object fails once.
     void fail_read_of(ulong object);
+    /// Called before each reading of an object, without locks.
+    void before_read(std::function<void()> hook);
     /// Commits wait from here on, until `open_gate`.
     void close_gate();
     void open_gate();
@@ -145,7 +148,7 @@ public:
     int snapshots_created() const;
     void record_in(trace* t);
 
-private:
+protected:
     struct kept_snapshot {
         ptr<snapshot> meta;
         std::map<ulong, std::string> state;
@@ -170,6 +173,7 @@ private:
     int snapshots_created_ = 0;
     kept_snapshot held_;  ///< Under way.
     async_result<bool>::handler_type held_done_;
+    std::function<void()> before_read_;
     trace* trace_ = nullptr;
 };
 

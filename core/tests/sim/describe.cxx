@@ -154,6 +154,13 @@ struct input_text {
     std::string operator()(const in::restart_election_timer&) const {
         return "restart election timer";
     }
+    std::string operator()(const in::campaign& i) const {
+        return i.forced ? "campaign, forced" : "campaign";
+    }
+    std::string operator()(const in::replace_config&) const { return "replace configuration"; }
+    std::string operator()(const in::reconnect_at_once& i) const {
+        return i.on ? "reconnect at once" : "reconnect with delays";
+    }
     std::string operator()(const in::settings_changed&) const { return "settings changed"; }
     std::string operator()(const in::stop&) const { return "stop"; }
 };
