@@ -1,6 +1,7 @@
 #include <atomic>
 #include <vector>
 
+#include "doubles/asio_cluster.hxx"
 #include "doubles/sync_network.hxx"
 #include "doubles/waiting.hxx"
 
@@ -246,6 +247,35 @@ TEST_F(modes_of_two, survivor_goes_on_alone_if_the_program_agrees) {
     }));
     EXPECT_EQ(0, server(1).get_current_params().custom_election_quorum_size_);
     EXPECT_TRUE(applied_by(2, "b"));
+}
+
+// § 40.60, 40.61, over real connections, streaming too: a member that goes away holds commits up
+// for a while only, and is part again once it is back.
+TEST(modes_over_tcp, full_consensus_survives_a_restart) {
+    for (bool streaming : {false, true}) {
+        raft_params p = quick_params();
+        p.use_full_consensus_among_healthy_members_ = true;
+        p.track_peers_sm_commit_idx_ = true;
+        p.wait_for_sm_catchup_on_becoming_leader_ = true;
+        // Members judge each other by heartbeats, which a busy machine delays.
+        p.with_hb_interval(200).with_election_timeout_lower(1200).with_election_timeout_upper(2400);
+        p.with_client_req_timeout(0);
+        if (streaming) p.max_log_gap_in_stream_ = 100;
+        asio_cluster cluster(3, p, streaming);
+        asio_node* leader = cluster.wait_for_leader();
+        ASSERT_TRUE(leader);
+        for (int i = 0; i < 10; ++i) {
+            const std::string text = "healthy " + std::to_string(i);
+            ASSERT_EQ(cmd_result_code::OK, append(*leader->server, text)->get_result_code());
+        }
+        asio_node& other = cluster.any_follower();
+        other.stop();
+        ASSERT_EQ(cmd_result_code::OK, append(*leader->server, "without it")->get_result_code());
+        other.start(p);
+        EXPECT_TRUE(eventually("the restarted server to be part again",
+                               [&] { return other.server->is_part_of_full_consensus(); }));
+        EXPECT_TRUE(cluster.all_have("without it"));
+    }
 }
 
 }  // namespace test
