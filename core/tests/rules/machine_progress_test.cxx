@@ -165,6 +165,15 @@ TEST(machine_progress, lagging_member_is_asked_again) {
     accept_applied(s, s.one_to(2), index);
     EXPECT_TRUE(s.sent(2).empty());
     EXPECT_EQ(s.armed(timer_kind::progress, 2), -2) << "it is there";
+
+    s.propose();
+    const outgoing next = s.one_to(2);
+    s.durable();
+    accept_applied(s, next, index);
+    s.answer_question();
+    accept_applied(s, s.one_to(2), index);
+    accept_applied(s, s.one_to(2), index);
+    EXPECT_EQ(s.armed(timer_kind::progress, 2), 1) << "patience starts anew";
 }
 
 // § 15.4: who has applied the new commit index already needs no announcement.
