@@ -28,11 +28,15 @@ struct one_entry : server {
     outgoing to_two, to_three;
 };
 
-const effects& accept_marked_down(server& s, const outgoing& append) {
+/// A batch size hint, in bytes.
+constexpr int64_t one_entry_at_a_time = 1;
+
+const effects& accept_marked_down(server& s, const outgoing& append, int64_t size_hint = 0) {
     auto resp = cs_new<resp_msg>(
         s.core->term(), msg_type::append_entries_response, append.peer, s.core->id(),
         append.msg->get_last_log_idx() + append.msg->log_entries().size() + 1, true);
     resp->set_extra_flags(resp_msg::SELF_MARK_DOWN);
+    resp->set_next_batch_size_hint_in_bytes(size_hint);
     return s.step(inputs::response{append.number, resp});
 }
 
@@ -225,9 +229,7 @@ TEST(full_consensus, excluded_member_is_told) {
 // § 19.5: a member that is not brought up to the commit index by a request must not believe that it
 // holds everything.
 TEST(full_consensus, request_short_of_the_commit_index_says_so) {
-    setup one_each = full_consensus();
-    one_each.params.max_append_size_ = 1;
-    server s(one_each);
+    server s(full_consensus());
     s.lead();
     s.heartbeat(3);
     accept_marked_down(s, s.one_to(3));  // So that the others commit without it.
@@ -240,9 +242,9 @@ TEST(full_consensus, request_short_of_the_commit_index_says_so) {
     s.settle();
     ASSERT_EQ(s.core->commit_index(), s.core->last_log_index());
     EXPECT_FALSE(tells_excluded(first));
-    accept_marked_down(s, first);
+    accept_marked_down(s, first, one_entry_at_a_time);
     EXPECT_TRUE(tells_excluded(s.one_to(3))) << "of two missing entries one is carried";
-    accept_marked_down(s, s.one_to(3));
+    accept_marked_down(s, s.one_to(3), one_entry_at_a_time);
     EXPECT_FALSE(tells_excluded(s.one_to(3)));
 }
 
