@@ -197,11 +197,10 @@ TEST_F(single_server, user_context_and_member_settings) {
 
 TEST_F(single_server, settings_without_effect_are_named_once) {
     raft_params p = quick_params();
-    p.track_peers_sm_commit_idx_ = true;
-    p.auto_adjust_quorum_for_small_cluster_ = true;
+    p.use_bg_thread_for_snapshot_io_ = true;
+    p.with_snapshot_sync_block_size(4096);
     start(p);
-    EXPECT_TRUE(
-        node.log->contains("auto_adjust_quorum_for_small_cluster_, track_peers_sm_commit_idx_"));
+    EXPECT_TRUE(node.log->contains("use_bg_thread_for_snapshot_io_, snapshot_block_size_"));
 }
 
 TEST_F(single_server, parameters_are_corrected_and_replaced) {
