@@ -81,7 +81,7 @@ void raft_server::impl::deliver_results() {
 }
 
 void raft_server::impl::tell_progress_if_awaited() {
-    if (view().awaits_own_machine) enter(inputs::applied{gate_.applied()});
+    if (machine_is_awaited_) enter(inputs::applied{gate_.applied()});
 }
 
 void raft_server::impl::apply_config(uint64_t index, log_entry& entry) {

@@ -197,6 +197,7 @@ void raft_server::impl::publish() {
                     now_known.commit_index == status_.commit_index) ||
                    (now_known.awaits_own_machine && !status_.awaits_own_machine);
     known_leader_ = now_known.leader;
+    machine_is_awaited_ = now_known.awaits_own_machine;
     status_ = std::move(now_known);
     guard.unlock();
     if (owner_) show();

@@ -317,7 +317,9 @@ private:
 
     mutable std::mutex status_lock_;
     server_status status_;                   ///< Guarded by `status_lock_`.
-    std::atomic<int32_t> known_leader_{-1};  ///< That of `status_`, for those who need no more.
+    // Those of `status_`, for those who need no more.
+    std::atomic<int32_t> known_leader_{-1};
+    std::atomic<bool> machine_is_awaited_{false};
 
     // Parts that lock themselves.
     const ptr<snapshot_transfers> transfers_;
