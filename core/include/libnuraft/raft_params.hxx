@@ -204,15 +204,15 @@ struct raft_params {
     /// that still meets every election quorum.
     bool exclude_snp_receiver_from_quorum_;
     /// With two voters, either alone is a quorum while the other is away, if the program agrees to
-    /// `cb_func::AutoAdjustQuorum`. Unsafe: two that are cut off from each other may both commit, and
-    /// one of them loses that later. Let `set_inc_term_func` keep their terms apart.
+    /// `cb_func::AutoAdjustQuorum`. Unsafe: two that are cut off from each other may both commit,
+    /// and one of them loses that later. Let `set_inc_term_func` keep their terms apart.
     bool auto_adjust_quorum_for_small_cluster_;
     locking_method_type locking_method_type_;
     return_method_type return_method_;
     /// For forwarded requests; 0: none.
     int32 auto_forwarding_req_timeout_;
-    /// How long, once for each leader that was lost, a server whose state machine is behind puts off
-    /// standing for election.
+    /// How long, once for each leader that was lost, a server whose state machine is behind puts
+    /// off standing for election.
     int32 grace_period_of_lagging_state_machine_;
     /// Added servers enter the configuration at once, flagged as new joiners.
     bool use_new_joiner_type_;
@@ -224,8 +224,8 @@ struct raft_params {
     /// Deliver results only after healthy peers have applied the entry.
     bool track_peers_sm_commit_idx_;
     /// The log store writes while replication goes on; see
-    /// `raft_server::notify_log_append_completion`. Can be switched on, but not off again, while the
-    /// server runs.
+    /// `raft_server::notify_log_append_completion`. Can be switched on, but not off again, while
+    /// the server runs.
     bool parallel_log_appending_;
     /// Entries in flight to a peer; 0: one request at a time. Needs `streaming_mode_` in the
     /// options of `asio_service`.

@@ -316,7 +316,7 @@ private:
     std::atomic<std::thread::id> drainer_{std::thread::id()};
 
     mutable std::mutex status_lock_;
-    server_status status_;                   ///< Guarded by `status_lock_`.
+    server_status status_;  ///< Guarded by `status_lock_`.
     // Those of `status_`, for those who need no more.
     std::atomic<int32_t> known_leader_{-1};
     std::atomic<bool> machine_is_awaited_{false};
