@@ -94,7 +94,7 @@ void hostile_world::receive(const ptr<req_msg>& msg) {
     request.number = ++next_number_;
     request.msg = msg;
     request.declined = choices_.byte() == 0xff;
-    node_->would_accept(*msg);
+    node_->would_accept(*msg, now_);
     node_->would_store(*msg);
     unanswered_.insert(request.number);
     step(request);

@@ -96,6 +96,9 @@ void hostile_world::step(const protocol::input& input) {
     }
     halted_ = node_->halted();
     execute(out);
+    if (out.candidacy && !halted_) {
+        step(in::term_answer{choices_.near(out.candidacy->current + 1)});
+    }
     if (out.question && !halted_) {
         step(in::commit_answer{choices_.near(out.question->expected)});
     }

@@ -38,6 +38,7 @@ protocol::effects worth_showing(protocol::effects out) {
     out.notices.erase(std::remove_if(out.notices.begin(), out.notices.end(), routine),
                       out.notices.end());
     out.question.reset();
+    out.candidacy.reset();
     out.replicate_wanted = false;
     return out;
 }
@@ -181,6 +182,7 @@ void stage::step(actor& a, const protocol::input& i) {
         trace_ << name(a.server) << " <- " << sim::describe(i) << shown << "\n";
     }
     execute(a, out);
+    if (out.candidacy) step(a, in::term_answer{out.candidacy->current + 1});
     if (out.question) {
         const auto index = static_cast<int64_t>(out.question->expected) + a.more_than_asked;
         step(a, in::commit_answer{static_cast<uint64_t>(std::max<int64_t>(index, 0))});
