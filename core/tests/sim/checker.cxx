@@ -16,6 +16,13 @@ bool is_voter(const srv_config& s) {
     return !s.is_learner() && !s.is_new_joiner();
 }
 
+/// Who is a member, and who of them votes.
+std::map<int32_t, bool> members_of(const cluster_config& config) {
+    std::map<int32_t, bool> found;
+    for (const ptr<srv_config>& s : config.get_servers()) found[s->get_id()] = is_voter(*s);
+    return found;
+}
+
 ptr<cluster_config> config_of(const log_entry& entry) {
     ptr<buffer> payload = buffer::clone(entry.get_buf());
     return cluster_config::deserialize(*payload);
@@ -40,12 +47,17 @@ void checker::booted(sim_server& s) {
 
 void checker::stepped(sim_server& s, const before& was, const protocol::input& in,
                       const protocol::effects& out) {
-    check_terms(s, was, out);
+    check_state(s, was, in, out);
     if (auto* req = std::get_if<protocol::inputs::request>(&in)) {
         // 20: a pre-vote changes nothing that lasts.
         if (req->msg->get_type() == msg_type::pre_vote_request &&
             (s.node().term() != was.term || (out.save && *out.save != was.saved))) {
             fail("server ", s.id(), " changes its state because of a pre-vote");
+        }
+    }
+    for (const protocol::outgoing& o : out.send) {
+        if (o.msg->get_type() == msg_type::pre_vote_request && s.node().term() != was.term) {
+            fail("server ", s.id(), " raises its term for a pre-vote");
         }
     }
     if (auto* p = std::get_if<protocol::inputs::proposal>(&in)) {
@@ -60,15 +72,20 @@ void checker::stepped(sim_server& s, const before& was, const protocol::input& i
     if (out.write) check_write(s, was, *out.write);
 }
 
-void checker::check_terms(sim_server& s, const before& was, const protocol::effects& out) {
+void checker::check_state(sim_server& s, const before& was, const protocol::input& in,
+                          const protocol::effects& out) {
     const protocol::raft& r = s.node();
     // 2, except that an absorbed single server takes the term of its new cluster.
-    if (r.term() < was.term && !(out.save && out.save->catching_up)) {
+    if (r.term() < was.term && !(s.outsider() && out.save && out.save->catching_up)) {
         fail("term of server ", s.id(), " falls from ", was.term, " to ", r.term());
     }
     if (out.save && out.save->term == was.saved.term && was.saved.voted_for != -1 &&
         out.save->voted_for != was.saved.voted_for) {
         fail("server ", s.id(), " changes its vote in term ", was.saved.term);
+    }
+    if (out.save && was.saved.election_timer_allowed && !out.save->election_timer_allowed &&
+        !s.told_of_removal() && !std::holds_alternative<protocol::inputs::start>(in)) {
+        fail("server ", s.id(), " falls silent and was not removed");
     }
     const protocol::hard_state& durable = out.save ? *out.save : was.saved;
     if (durable != r.state()) {
@@ -86,6 +103,7 @@ void checker::check_write(sim_server& s, const before& was, const protocol::log_
     if (s.node().role() == srv_role::leader && w.first != was.last + 1) {
         fail("leader ", s.id(), " overwrites entry ", w.first, " of its own log");
     }
+    if (s.node().role() == srv_role::leader) check_change(s, w);
     uint64_t previous = term_before(s, w.first);
     uint64_t index = w.first;
     for (const ptr<log_entry>& entry : w.entries) {
@@ -96,6 +114,29 @@ void checker::check_write(sim_server& s, const before& was, const protocol::log_
             fail("leader ", s.id(), " of term ", s.node().term(), " writes term ", term);
         }
         previous = term;
+        ++index;
+    }
+}
+
+void checker::check_change(const sim_server& s, const protocol::log_write& w) const {
+    // 16: one change of members at a time.
+    ptr<cluster_config> pending;
+    for (uint64_t i = s.node().commit_index() + 1; i < w.first; ++i) {
+        const disk::stored_entry* entry = s.disk().logical_at(i);
+        if (entry && entry->entry->get_val_type() == log_val_type::conf) {
+            pending = config_of(*entry->entry);
+        }
+    }
+    uint64_t index = w.first;
+    for (const ptr<log_entry>& entry : w.entries) {
+        if (entry->get_val_type() == log_val_type::conf) {
+            ptr<cluster_config> next = config_of(*entry);
+            if (pending && members_of(*pending) != members_of(*next)) {
+                fail("leader ", s.id(), " changes the members at ", index,
+                     " although the change at ", pending->get_log_idx(), " is not committed");
+            }
+            if (index > s.node().commit_index()) pending = next;
+        }
         ++index;
     }
 }
@@ -125,9 +166,24 @@ uint64_t checker::term_before(const sim_server& s, uint64_t index) const {
     return last && last->get_last_log_idx() == index - 1 ? last->get_last_log_term() : 0;
 }
 
-void checker::executed(sim_server& s, const before& was) {
+void checker::executed(sim_server& s, const before& was, const protocol::input& in) {
     check_leadership(s, was);
-    check_commit(s, was);
+    if (std::holds_alternative<protocol::inputs::response>(in)) check_matches(s);
+    const protocol::raft& r = s.node();
+    // 8
+    if (!s.installing() && s.machine().index > r.commit_index()) {
+        fail("server ", s.id(), " applied ", s.machine().index, " but committed only ",
+             r.commit_index());
+    }
+    // 17
+    if (r.config()->get_log_idx() != s.disk().config->get_log_idx()) {
+        fail("server ", s.id(), " uses configuration ", r.config()->get_log_idx(), " but saved ",
+             s.disk().config->get_log_idx());
+    }
+    // 22
+    if (r.role() != srv_role::leader && s.holds_transfer()) {
+        fail("server ", s.id(), " leads no more and did not free a transfer");
+    }
 }
 
 void checker::check_leadership(sim_server& s, const before& was) {
@@ -139,6 +195,20 @@ void checker::check_leadership(sim_server& s, const before& was) {
         fail("term ", r.term(), " has two leaders: ", known->second, " and ", s.id());
     }
     if (was.role == srv_role::leader && was.term == r.term()) return;
+    check_votes(s, *was.config);
+    // Raft 6: a removal in the log decides too.
+    std::map<int32_t, bool> members = members_of(*was.config);
+    for (uint64_t i = was.config->get_log_idx() + 1; i < r.index_at_becoming_leader(); ++i) {
+        const disk::stored_entry* entry = s.disk().logical_at(i);
+        if (!entry || entry->entry->get_val_type() != log_val_type::conf) continue;
+        const ptr<cluster_config> config = config_of(*entry->entry);
+        const std::map<int32_t, bool> then = members_of(*config);
+        for (const auto& [id, votes] : members) {
+            auto stays = then.find(id);
+            if (votes && (stays == then.end() || !stays->second)) check_votes(s, *config);
+        }
+        members = then;
+    }
     // 12: every leader has every entry that was committed in an earlier term.
     for (uint64_t i = s.disk().snapshot_index() + 1; i <= committed_.size(); ++i) {
         if (committed_[i - 1].committed_in >= r.term()) break;
@@ -157,7 +227,59 @@ void checker::check_leadership(sim_server& s, const before& was) {
     }
 }
 
-void checker::check_commit(sim_server& s, const before& was) {
+void checker::check_matches(sim_server& s) const {
+    // 9, 15: what a leader believes to be on another server's disk is there, unless that one
+    // follows a later leader by now.
+    const protocol::raft& r = s.node();
+    if (r.role() != srv_role::leader || s.outsider()) return;
+    for (const protocol::peer_view& peer : r.peers(0)) {
+        const disk::stored_entry* ours = s.disk().logical_at(peer.match);
+        const sim_server& other = world_.server(peer.id);
+        if (!ours || other.disk().state.term != r.term()) continue;
+        if (durable_on(other, peer.match, ours->term())) continue;
+        fail("leader ", s.id(), " believes that server ", peer.id, " holds entry ", peer.match,
+             " of term ", ours->term());
+    }
+}
+
+void checker::check_stepping_out(const sim_server& s, const before& was,
+                                 const cluster_config& config) const {
+    // A leader that is removed leads until a majority of the others goes on without it, or
+    // another leader tells it.
+    if (s.node().term() != was.term) return;
+    std::map<int32_t, bool> members = members_of(config);
+    if (was.role != srv_role::leader || members[s.id()] || !members_of(*was.config)[s.id()]) return;
+    int32_t voters = 0;
+    int32_t know = 0;
+    for (const auto& [id, votes] : members) {
+        voters += votes ? 1 : 0;
+        const bool without = !members_of(*world_.server(id).disk().config)[s.id()];
+        know += votes && without ? 1 : 0;
+    }
+    if (know <= voters / 2) {
+        fail("leader ", s.id(), " steps out by configuration ", config.get_log_idx(), ", but only ",
+             know, " of ", voters, " go on without it");
+    }
+}
+
+void checker::check_votes(sim_server& s, const cluster_config& config) const {
+    // 18, and Raft 5.2: the votes of a majority, granted in this term, and of voters only.
+    int32_t voters = 0;
+    int32_t granted = 0;
+    for (const auto& [id, votes] : members_of(config)) {
+        if (!votes) continue;
+        ++voters;
+        auto vote = votes_.find({id, s.node().term()});
+        const bool own = id == s.id() && s.disk().state.voted_for == id;
+        granted += own || (vote != votes_.end() && vote->second == s.id()) ? 1 : 0;
+    }
+    if (granted <= voters / 2) {
+        fail("server ", s.id(), " leads term ", s.node().term(), " by ", granted, " votes of ",
+             voters);
+    }
+}
+
+void checker::committing(sim_server& s, const before& was) {
     const protocol::raft& r = s.node();
     if (s.outsider()) return;
     const uint64_t end = std::max(r.last_log_index(), s.disk().snapshot_index());
@@ -333,6 +455,15 @@ void checker::replying(sim_server& s, msg_type request, const resp_msg& resp) {
     }
 }
 
+void checker::acknowledging(sim_server& s, uint64_t through, uint64_t term) {
+    // 15: what it vouches for is the leader's entry.
+    const disk::stored_entry* entry = s.disk().durable_at(through);
+    if (entry && term != 0 && entry->term() != term) {
+        fail("server ", s.id(), " acknowledges entry ", through, " of term ", term,
+             " but holds one of term ", entry->term());
+    }
+}
+
 void checker::applied(sim_server& s, const machine_state& state) {
     if (s.outsider()) return;
     if (state.index > committed_.size()) {
@@ -350,18 +481,25 @@ void checker::acknowledged(uint64_t index, uint64_t hash) {
     }
 }
 
-void checker::saving_config(sim_server& s, const before& was, const cluster_config& config) {
+void checker::saving_config(sim_server& s, const before& was, const protocol::effects& out) {
+    const cluster_config& config = *out.save_config;
     // 17: saved configurations are committed ones, and move forward.
     if (s.disk().state.catching_up || s.outsider()) return;
     // A leader that loses power right after this knows the commit from the saved configuration.
-    if (s.node().role() == srv_role::leader) check_commit(s, was);
+    const bool led = was.role == srv_role::leader && !out.write;
+    if (led || s.node().role() == srv_role::leader) committing(s, was);
     const uint64_t index = config.get_log_idx();
     if (index <= s.disk().config->get_log_idx()) {
         fail("server ", s.id(), " saves configuration ", index, " after ",
              s.disk().config->get_log_idx());
     }
-    if (index > std::max<uint64_t>(s.node().commit_index(), committed_.size())) {
+    if (index > committed_.size()) {
         fail("server ", s.id(), " saves configuration ", index, " before it is committed");
+    }
+    check_stepping_out(s, was, config);
+    const ptr<cluster_config> known = committed_[index - 1].config;
+    if (!known || members_of(*known) != members_of(config)) {
+        fail("server ", s.id(), " saves another configuration ", index, " than the committed one");
     }
 }
 

@@ -38,14 +38,17 @@ public:
     void stepped(sim_server& s, const before& was, const nuraft::protocol::input& in,
                  const nuraft::protocol::effects& out);
     /// After the effects were carried out; what follows is called while they are.
-    void executed(sim_server& s, const before& was);
+    void executed(sim_server& s, const before& was, const nuraft::protocol::input& in);
 
+    /// Nothing of what the step commits has left the server yet.
+    void committing(sim_server& s, const before& was);
     void writing(sim_server& s, const nuraft::protocol::log_write& w);
     void sending(sim_server& s, const nuraft::protocol::outgoing& o);
     void replying(sim_server& s, nuraft::msg_type request, const nuraft::resp_msg& resp);
+    void acknowledging(sim_server& s, uint64_t through, uint64_t term);
     void applied(sim_server& s, const machine_state& state);
     void acknowledged(uint64_t index, uint64_t hash);
-    void saving_config(sim_server& s, const before& was, const nuraft::cluster_config& config);
+    void saving_config(sim_server& s, const before& was, const nuraft::protocol::effects& out);
 
     /// Number of entries that were ever committed.
     uint64_t committed() const { return committed_.size(); }
@@ -63,10 +66,15 @@ private:
         nuraft::ptr<nuraft::cluster_config> config;  ///< Of a configuration entry.
     };
 
-    void check_terms(sim_server& s, const before& was, const nuraft::protocol::effects& out);
+    void check_state(sim_server& s, const before& was, const nuraft::protocol::input& in,
+                     const nuraft::protocol::effects& out);
     void check_leadership(sim_server& s, const before& was);
+    void check_votes(sim_server& s, const nuraft::cluster_config& config) const;
+    void check_matches(sim_server& s) const;
+    void check_stepping_out(const sim_server& s, const before& was,
+                            const nuraft::cluster_config& config) const;
+    void check_change(const sim_server& s, const nuraft::protocol::log_write& w) const;
     void check_write(sim_server& s, const before& was, const nuraft::protocol::log_write& w);
-    void check_commit(sim_server& s, const before& was);
     void commit_entry(sim_server& s, const before& was, uint64_t index);
     void check_quorum(sim_server& s, const before& was, uint64_t first, uint64_t last);
     bool durable_on_majority(const nuraft::cluster_config& config,

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int32_t most_attempts = 4;
 constexpr size_t trace_kept = 60;
+/// No run needs a tenth of these.
+constexpr uint64_t most_events = 5000000;
 
 }  // namespace
 
@@ -116,7 +118,7 @@ void cluster::schedule_client() {
 }
 
 void cluster::schedule_fault() {
-    events_.after(dice_.between(20, 600) * ms, [this] {
+    events_.after(dice_.between(20 * ms, 2 * options_.fault_every), [this] {
         if (!chaos_) return;
         inject_fault(*this);
         schedule_fault();
@@ -125,6 +127,7 @@ void cluster::schedule_fault() {
 
 void cluster::run_until(time_us end) {
     while (events_.run_one(end)) {
+        if (events_.fired() > most_events) fail("the servers do not come to rest");
     }
 }
 
@@ -288,6 +291,7 @@ void totals::add(const totals& o) {
     handovers += o.handovers;
     streamed += o.streamed;
     packs += o.packs;
+    duplicates += o.duplicates;
     acknowledged += o.acknowledged;
 }
 
@@ -299,7 +303,7 @@ std::string totals::describe() const {
       << " config changes, " << servers_added << " joined, " << servers_removed << " removed, "
       << crashes << " crashes (" << torn_crashes << " with writes under way), " << truncations
       << " conflicts cut off, " << handovers << " hand-overs by rule, " << streamed
-      << " streamed requests";
+      << " streamed requests, " << duplicates << " requests twice";
     return s.str();
 }
 

@@ -24,10 +24,11 @@ sim_server* any_running(cluster& world) {
     return any_server(world, [](const sim_server& s) { return s.running(); });
 }
 
-/// Somebody the operator turns to: mostly the leader, sometimes the wrong one.
+/// Somebody the operator turns to: mostly the leader, sometimes a deposed or the wrong one.
 sim_server* somebody(cluster& world) {
     sim_server* leader = world.leader();
-    if (leader && !world.chance().chance(1000)) return leader;
+    if (leader && world.chance().chance(8000)) return leader;
+    if (sim_server* deposed = world.any_leader(); deposed && world.chance().coin()) return deposed;
     // Never a cluster of one that is still to be absorbed: that would make two clusters.
     return any_server(world, [](const sim_server& s) { return s.running() && !s.outsider(); });
 }
@@ -76,7 +77,7 @@ void partition(cluster& world) {
     dice& d = world.chance();
     std::vector<int32_t> left, right;
     for (auto& [id, s] : world.servers()) (d.coin() ? left : right).push_back(id);
-    if (d.chance(4000)) {
+    if (d.chance(world.opts().isolations)) {
         const sim_server* leader = world.leader();
         left = {leader ? leader->id() : any_id(world)};
         right.clear();

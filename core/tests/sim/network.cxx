@@ -106,6 +106,9 @@ void network::send(int32_t client, const protocol::outgoing& request) {
     c->unanswered.push_back({request.number, request.msg});
     if (!survives(c, client, request.peer)) return;
     c->to_server.push_back({request.number, copy_request(*request.msg)});
+    if (world_.chance().chance(world_.rate(world_.opts().duplicates))) {
+        deliver_again_later(c, copy_request(*request.msg));
+    }
     world_.events().after(transit(c->last_to_server), [this, c] { deliver_request(c); });
 }
 
@@ -127,6 +130,19 @@ void network::deliver_request(const handle& c) {
     c->server_life = server.life();
     c->at_server.push_back({r.number, nullptr, false});
     server.receive(c, r.number, r.msg);
+}
+
+void network::deliver_again_later(const handle& c, const ptr<req_msg>& msg) {
+    const int32_t from = c->client;
+    const int32_t to = c->server;
+    world_.events().after(world_.chance().between(0, 3000 * ms), [this, from, to, msg] {
+        sim_server& server = world_.server(to);
+        if (!server.running() || server.stalled_for() > 0 || is_blocked(from, to)) return;
+        auto nobody = std::make_shared<connection>();
+        nobody->broken = true;
+        ++world_.count().duplicates;
+        server.receive(nobody, 0, msg);
+    });
 }
 
 void network::answer(const handle& c, uint64_t number, const ptr<resp_msg>& msg) {

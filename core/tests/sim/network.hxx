@@ -18,7 +18,9 @@ class cluster;
 /// Requests and answers between servers, as over one TCP connection for each (client, server):
 /// in order on a connection, each request completed by an answer or by an error. A lost message
 /// breaks its connection: everything unanswered on it fails, oldest first, after a while; or, as
-/// through a router that forgot the connection, nothing is ever heard again.
+/// through a router that forgot the connection, nothing is ever heard again. A request may also
+/// arrive a second time, out of order and with nobody waiting for the answer, as from a sender that
+/// tried again on another connection.
 class network {
 public:
     struct connection {
@@ -70,6 +72,7 @@ private:
     void break_later(const handle& c, time_us delay);
     void break_now(const handle& c);
     void deliver_request(const handle& c);
+    void deliver_again_later(const handle& c, const nuraft::ptr<nuraft::req_msg>& msg);
     void deliver_answer(const handle& c);
     void flush_answers(const handle& c);
     time_us transit(time_us& last);

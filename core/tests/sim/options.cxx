@@ -88,6 +88,42 @@ void draw_faults(dice& d, options& o) {
     o.absorb = d.chance(3000);
     const int32_t spikes[] = {0, 0, 20, 100};
     o.spikes = one_of(d, spikes);
+    const int32_t duplicates[] = {0, 0, 50, 300};
+    o.duplicates = one_of(d, duplicates);
+}
+
+/// One seed in four is about something that the even mixture rarely brings together.
+void draw_theme(dice& d, options& o) {
+    switch (d.below(16)) {
+        case 0:  // A deposed leader with a long tail of its own meets compacted logs.
+            o.partitions = true;
+            o.isolations = 9000;
+            o.params.leadership_expiry_ = -1;
+            o.params.snapshot_distance_ = 5;
+            o.params.reserved_log_items_ = 0;
+            o.propose_every = 5 * ms;
+            break;
+        case 1:  // Few servers that come and go while others fail.
+            o.initial_servers = static_cast<int32_t>(d.between(2, 4));
+            o.membership = o.crashes = o.partitions = true;
+            o.params.use_new_joiner_type_ = false;
+            o.params.log_sync_stop_gap_ = 0;
+            o.fault_every = 100 * ms;
+            break;
+        case 2:  // Answers outlive the leadership that asked.
+            o.spikes = 1000;
+            o.handover = o.partitions = true;
+            o.params.leadership_expiry_ = -1;
+            o.fault_every = 100 * ms;
+            break;
+        case 3:  // Crashes in the middle of everything, on slow disks.
+            o.crashes = o.slow_disks = o.membership = true;
+            o.sync_delay = 60 * ms;
+            o.fault_every = 100 * ms;
+            break;
+        default:
+            break;
+    }
 }
 
 bool listed(const std::string& list, const std::string& name) {
@@ -107,6 +143,7 @@ void leave_out(options& o, const std::string& without) {
     };
     number("loss", o.loss);
     number("spike", o.spikes);
+    number("duplicate", o.duplicates);
     number("decline", o.declines);
     number("read", o.read_failures);
     number("kept", o.kept_back);
@@ -134,7 +171,7 @@ options options::draw(uint64_t seed, const std::string& without) {
     dice d(seed * 0x9e3779b97f4a7c15ull + 1);
     options o;
     o.seed = seed;
-    const int32_t sizes[] = {1, 2, 3, 3, 3, 4, 5, 5};
+    const int32_t sizes[] = {1, 2, 3, 3, 3, 4, 5, 5, 6, 7};
     o.initial_servers = one_of(d, sizes);
     draw_params(d, o.params);
     draw_speeds(d, o);
@@ -142,6 +179,8 @@ options options::draw(uint64_t seed, const std::string& without) {
     o.chaos = d.between(4000, 12000) * ms;
     o.patience = 300000 * ms;
     draw_modes(d, o.params);
+    if (d.chance(2000)) o.term_steps = 3;
+    draw_theme(d, o);
     leave_out(o, without);
     return o;
 }
@@ -174,12 +213,13 @@ std::string options::describe() const {
       << (params.use_full_consensus_among_healthy_members_ ? ", full consensus" : "")
       << (params.track_peers_sm_commit_idx_ ? ", tracking" : "")
       << (params.wait_for_sm_catchup_on_becoming_leader_ ? ", leaders wait" : "") << ", grace "
-      << params.grace_period_of_lagging_state_machine_ << ", expiry " << params.leadership_expiry_
-      << ", network " << network_delay << " us, store " << store_delay << ", sync " << sync_delay
-      << ", apply " << apply_delay << ", proposals every " << propose_every << ", chaos "
-      << chaos / ms << " ms; loss " << loss << "/" << black_holes << ", spikes " << spikes
-      << ", declines " << declines << ", read failures " << read_failures << ", kept back "
-      << kept_back << ", pins " << commit_pins << ", skew " << clock_skew_per_1000
+      << params.grace_period_of_lagging_state_machine_ << ", term steps " << term_steps
+      << ", expiry " << params.leadership_expiry_ << ", network " << network_delay << " us, store "
+      << store_delay << ", sync " << sync_delay << ", apply " << apply_delay << ", proposals every "
+      << propose_every << ", chaos " << chaos / ms << " ms; loss " << loss << "/" << black_holes
+      << ", spikes " << spikes << ", duplicates " << duplicates << ", declines " << declines
+      << ", read failures " << read_failures << ", kept back " << kept_back << ", pins "
+      << commit_pins << ", skew " << clock_skew_per_1000
       << (machine_is_durable ? ", durable machine" : "") << (size_hints ? ", hints" : "")
       << (crashes ? ", crashes" : "") << (partitions ? ", partitions" : "")
       << (stalls ? ", stalls" : "") << (slow_disks ? ", slow disks" : "")

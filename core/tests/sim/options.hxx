@@ -23,21 +23,25 @@ struct options {
     time_us apply_delay = 0;
     time_us propose_every = 0;
     uint64_t snapshot_objects = 3;
+    uint64_t term_steps = 1;  ///< By how much the program may raise a candidate's term, at most.
     int32_t clock_skew_per_1000 = 0;
     /// The state machine survives a crash as it was, not only as of the last snapshot. It then
     /// applies only what is durable in its own log.
     bool machine_is_durable = false;
 
     // Kinds of faults; rates are in ten-thousandths.
+    time_us fault_every = 300 * ms;  ///< On average.
     int32_t loss = 0;
     int32_t spikes = 0;       ///< Messages that take up to two seconds.
     int32_t black_holes = 0;  ///< Share of losses that no error ever reports.
+    int32_t duplicates = 0;   ///< Requests that arrive once more, up to seconds later.
     int32_t declines = 0;
     int32_t read_failures = 0;
     int32_t kept_back = 0;
     int32_t commit_pins = 0;
     int32_t expected_terms = 0;  ///< Proposals for a certain term, half of them the wrong one.
     bool size_hints = false;
+    int32_t isolations = 4000;  ///< Share of partitions that cut off the leader alone.
     bool crashes = true;
     bool partitions = true;
     bool stalls = true;
@@ -50,9 +54,9 @@ struct options {
     bool absorb = false;  ///< Newcomers may lead a cluster of their own before they are invited.
 
     /// Draws all of it. `without` is a comma separated list of fault kinds to leave out, for
-    /// narrowing down a failure: loss, spike, decline, read, kept, pin, hint, crash, partition,
-    /// stall, slow, diskfail, membership, handover, priority, settings, skew, snapshot, stream,
-    /// absorb, consensus.
+    /// narrowing down a failure: loss, spike, duplicate, decline, read, kept, pin, hint, crash,
+    /// partition, stall, slow, diskfail, membership, handover, priority, settings, skew, snapshot,
+    /// stream, absorb, consensus.
     static options draw(uint64_t seed, const std::string& without);
     /// No faults at all, for runs that follow a script.
     static options quiet(uint64_t seed, int32_t servers);

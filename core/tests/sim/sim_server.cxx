@@ -56,6 +56,7 @@ void sim_server::boot() {
     disk_failed_ = false;
     crash_countdown_ = -1;
     stalled_until_ = 0;
+    leads_ = told_of_removal_ = false;
     machine_ = disk_.machine;
     if (!disk_.snapshots.empty() && disk_.snapshots.back().state.index > machine_.index) {
         machine_ = disk_.snapshots.back().state;
@@ -116,9 +117,7 @@ void sim_server::stop() {
     if (world_.tracing()) world_.trace("s" + std::to_string(id_) + " stops");
     input(protocol::inputs::stop{});
     if (!running()) return;
-    for (const auto& [number, freed] : transfers_) {
-        if (!freed) fail("server ", id_, " stopped and did not free transfer ", number);
-    }
+    if (holds_transfer()) fail("server ", id_, " stopped and did not free a transfer");
     if (!pending_.empty()) {
         fail("server ", id_, " stopped and left request ", *pending_.begin(), " unanswered");
     }
@@ -136,6 +135,13 @@ void sim_server::stall(time_us duration) {
 
 time_us sim_server::stalled_for() const {
     return std::max<time_us>(0, stalled_until_ - world_.events().now());
+}
+
+bool sim_server::holds_transfer() const {
+    for (const auto& [number, freed] : transfers_) {
+        if (!freed) return true;
+    }
+    return false;
 }
 
 void sim_server::calm() {
@@ -172,9 +178,12 @@ void sim_server::input(const protocol::input& in) {
     world_.check().stepped(*this, was, in, out);
     execute(was, out);
     if (life_ != life) return;
-    world_.check().executed(*this, was);
+    world_.check().executed(*this, was, in);
     if (out.question) answer_question(*out.question);
-    if (out.candidacy) input(protocol::inputs::term_answer{out.candidacy->current + 1});
+    if (out.candidacy) {
+        const uint64_t steps = 1 + world_.chance().below(world_.opts().term_steps);
+        input(protocol::inputs::term_answer{out.candidacy->current + steps});
+    }
 }
 
 void sim_server::post(uint64_t life, const protocol::input& in) {
@@ -192,7 +201,14 @@ void sim_server::receive(const network::handle& c, uint64_t number, const ptr<re
     const bool would =
         append ? node_->would_accept(*msg, local_time()) : object && node_->would_store(*msg);
     in.declined = would && world_.chance().chance(world_.rate(world_.opts().declines));
-    requests_[in.number] = {c, number, would && !in.declined, msg->get_type()};
+    const std::vector<ptr<log_entry>>& entries = msg->log_entries();
+    requests_[in.number] = {
+        c,
+        number,
+        would && !in.declined,
+        msg->get_type(),
+        msg->get_last_log_idx() + entries.size(),
+        entries.empty() ? msg->get_last_log_term() : entries.back()->get_term()};
     pending_.insert(in.number);
     input(in);
 }
@@ -239,7 +255,7 @@ void sim_server::execute(const checker::before& was, protocol::effects& out) {
     if (out.save) save(out);
     if (!go_on()) return;
     if (out.save_config) {
-        world_.check().saving_config(*this, was, *out.save_config);
+        world_.check().saving_config(*this, was, out);
         disk_.config = copy_config(*out.save_config);
     }
     if (!go_on()) return;
@@ -253,6 +269,7 @@ void sim_server::execute(const checker::before& was, protocol::effects& out) {
     }
     if (!go_on()) return;
     if (out.write) write(*out.write);
+    world_.check().committing(*this, was);
     if (!go_on()) return;
     for (const protocol::timer_change& t : out.timers) set_timer(t);
     for (const protocol::connection_change& c : out.connections) world_.net().change(id_, c);
@@ -284,7 +301,10 @@ void sim_server::execute(const checker::before& was, protocol::effects& out) {
 }
 
 void sim_server::save(protocol::effects& out) {
-    if (out.save->catching_up) outsider_ = false;
+    if (out.save->catching_up && outsider_) {
+        outsider_ = false;
+        last_led_ = 0;  // Of its own cluster, whose terms mean nothing here.
+    }
     disk_.state = *out.save;
 }
 
@@ -311,18 +331,27 @@ void sim_server::heed_notices(const protocol::effects& out) {
     for (const notice& n : out.notices) {
         switch (n.what) {
             case notice::became_leader:
+                // 30
+                if (leads_ || n.term == last_led_) {
+                    fail("server ", id_, " says twice that it leads in term ", n.term);
+                }
+                leads_ = true;
+                last_led_ = n.term;
                 ++world_.count().elections;
                 break;
             case notice::became_follower:
+                leads_ = false;
                 cancel_waiters();
                 break;
             case notice::config_active:
                 ++world_.count().config_changes;
                 break;
             case notice::joined_cluster:
+                told_of_removal_ = false;
                 ++world_.count().servers_added;
                 break;
             case notice::removed_from_cluster:
+                told_of_removal_ = true;
                 ++world_.count().servers_removed;
                 break;
             case notice::misbehaving_leader:
@@ -389,9 +418,11 @@ void sim_server::reply(const protocol::reply& r) {
     pending_.erase(r.request);
     if (r.msg) {
         world_.check().replying(*this, in.type, *r.msg);
-        if (in.type == msg_type::append_entries_request && r.msg->get_accepted() &&
-            !in.would_accept) {
-            fail("server ", id_, " accepts an append that it said it would not");
+        if (in.type == msg_type::append_entries_request && r.msg->get_accepted()) {
+            if (!in.would_accept) {
+                fail("server ", id_, " accepts an append that it said it would not");
+            }
+            world_.check().acknowledging(*this, in.through, in.through_term);
         }
         if (r.msg->get_type() == msg_type::append_entries_response && world_.chaos() &&
             world_.opts().size_hints && world_.chance().chance(1000)) {

@@ -47,7 +47,12 @@ public:
     const machine_state& machine() const { return machine_; }
     /// Never a member so far, so that what it commits is its own affair.
     bool outsider() const { return outsider_; }
-    const std::set<uint64_t>& pending_requests() const { return pending_; }
+    /// It said so, and was not admitted again since.
+    bool told_of_removal() const { return told_of_removal_; }
+    /// A snapshot is half installed: the state is new, the log is not.
+    bool installing() const { return installing_; }
+    /// A snapshot is being sent, and its context was not freed yet.
+    bool holds_transfer() const;
 
     void boot();
     void crash();
@@ -148,11 +153,16 @@ private:
         uint64_t number;
         bool would_accept;
         nuraft::msg_type type;
+        uint64_t through;  ///< Of an append: its last entry, or the one before it.
+        uint64_t through_term;
     };
     std::map<uint64_t, incoming> requests_;
     std::set<uint64_t> pending_;
     std::map<uint64_t, std::shared_ptr<operation>> proposals_;
     std::map<uint64_t, waiter> waiters_;
+    bool told_of_removal_ = false;
+    bool leads_ = false;                  ///< As its notices tell.
+    uint64_t last_led_ = 0;               ///< Term.
     std::map<uint64_t, bool> transfers_;  ///< Number to whether it was freed.
     uint64_t receiving_snapshot_ = 0;     ///< Index of the snapshot that the objects belong to.
     std::vector<uint64_t> received_objects_;

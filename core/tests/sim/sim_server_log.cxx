@@ -221,7 +221,11 @@ void sim_server::save_object(const protocol::save_object& s) {
 }
 
 void sim_server::install(const protocol::save_object& s, const machine_state& state) {
-    // First the state, then the log: power may fail in between.
+    // First the state, then the log: power may fail in between, and the saved state must tell
+    // (B30).
+    if (!disk_.state.receiving_snapshot) {
+        fail("server ", id_, " installs a snapshot and has not saved that it receives one");
+    }
     installing_ = true;
     machine_ = state;
     disk_.machine = state;
@@ -232,6 +236,12 @@ void sim_server::install(const protocol::save_object& s, const machine_state& st
         while (disk_.has_queued()) {
             input(protocol::inputs::log_stored{disk_.store_next()});
             if (life != life_) return;
+        }
+        // Raft figure 13: a log is kept only if it agrees with the snapshot.
+        const disk::stored_entry* last = disk_.logical_at(state.index);
+        if (!s.discard_log && last &&
+            last->term() != s.object->get_snapshot().get_last_log_term()) {
+            fail("server ", id_, " keeps a log that disagrees with the snapshot at ", state.index);
         }
         disk_.install(state.index, s.discard_log);
         installing_ = false;

@@ -82,6 +82,7 @@ TEST(sim, every_seed_keeps_the_invariants_and_converges) {
     EXPECT_GT(sum.truncations, 0u);
     EXPECT_GT(sum.handovers, 0u);
     EXPECT_GT(sum.streamed, 0u);
+    EXPECT_GT(sum.duplicates, ran);
 }
 
 TEST(sim, a_run_is_a_function_of_its_seed) {

@@ -36,6 +36,7 @@ struct totals {
     uint64_t handovers = 0;
     uint64_t streamed = 0;
     uint64_t packs = 0;
+    uint64_t duplicates = 0;
     uint64_t acknowledged = 0;
 
     void add(const totals& o);
