@@ -26,7 +26,8 @@ void raft::answer_when_durable(uint64_t request, const ptr<resp_msg>& resp, uint
     // An acknowledgement counts towards a commit, so what it vouches for must outlive a crash
     // (Raft figure 2: persistent state is updated before responding to RPCs).
     const waiting_answer w{request, index, now_, resp};
-    if (index <= durable_index_) return answer_accepted(w);
+    const bool durable = index <= durable_index_ || mutated(mutation::acknowledged_before_durable);
+    if (durable) return answer_accepted(w);
     waiting_answers_.push_back(w);
 }
 

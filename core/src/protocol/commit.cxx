@@ -9,6 +9,7 @@ namespace nuraft {
 namespace protocol {
 
 uint64_t raft::own_durable_index() const {
+    if (mutated(mutation::own_disk_not_waited_for)) return log_.last_index();
     return std::min(durable_index_, log_.last_index());
 }
 
@@ -50,7 +51,9 @@ uint64_t raft::commit_candidate() const {
 bool raft::may_commit(uint64_t index) const {
     // "If there exists an N such that N > commitIndex, a majority of matchIndex[i] >= N, and
     // log[N].term == currentTerm: set commitIndex = N" (Raft figure 2).
-    return role_ == srv_role::leader && index > commit_index_ && term_of(index) == state_.term;
+    const bool of_our_term =
+        term_of(index) == state_.term || mutated(mutation::older_term_counted_as_committed);
+    return role_ == srv_role::leader && index > commit_index_ && of_our_term;
 }
 
 commit_question raft::expected_commit() const {
@@ -84,7 +87,7 @@ void raft::raise_commit(uint64_t index) {
     commit_index_ = lag_target_ = index;
     const ptr<cluster_config> before = config_;
     activate_committed_configs();
-    out_->commit = commit_index_;
+    out_->commit = mutated(mutation::applied_beyond_commit) ? log_.last_index() : commit_index_;
     if (role_ != srv_role::leader) return;
     for (auto& [peer_id, p] : peers_) {
         if (knows_commit_by_applying(p)) continue;
@@ -98,6 +101,7 @@ bool raft::others_know(uint64_t index, const cluster_config& config) const {
     // A voter acts on its own removal once those who stay know of it: a leader told it, or, as
     // leader, it has told a majority of them. Until then they may need its vote, and if its log is
     // the longest they will not get it: it must be able to lead once more.
+    if (mutated(mutation::removed_leader_steps_out_at_once)) return true;
     if (role_ != srv_role::leader) return leader_commit_index_ >= index;
     int32_t know = 0;
     for (const ptr<srv_config>& server : config.get_servers()) {
@@ -112,7 +116,9 @@ void raft::activate_committed_configs() {
     // servers ever use configurations more than one change apart (B36). And only once it is on our
     // own disk: a saved configuration then proves, after a crash, that our log up to it is the
     // committed one.
-    const uint64_t through = std::min(commit_index_, durable_index_);
+    const uint64_t through = mutated(mutation::config_active_before_durable)
+                                 ? commit_index_
+                                 : std::min(commit_index_, durable_index_);
     while (!uncommitted_configs_.empty() && uncommitted_configs_.begin()->first <= through) {
         const uint64_t index = uncommitted_configs_.begin()->first;
         ptr<cluster_config> config = uncommitted_configs_.begin()->second;
@@ -120,7 +126,7 @@ void raft::activate_committed_configs() {
         uncommitted_configs_.erase(uncommitted_configs_.begin());
         past_configs_[index] = config;
         if (config->get_log_idx() <= config_->get_log_idx()) continue;  // Replayed after a restart.
-        out_->save_config = config;
+        if (!mutated(mutation::config_not_saved)) out_->save_config = config;
         apply_config(config);
     }
 }

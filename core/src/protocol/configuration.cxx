@@ -81,7 +81,8 @@ std::vector<const cluster_config*> raft::decisive_configs() const {
 }
 
 void raft::append_config(const ptr<cluster_config>& next) {
-    const uint64_t index = log_.last_index() + 1;
+    const bool over = mutated(mutation::leader_overwrites_own_log) && config_in_progress();
+    const uint64_t index = log_.last_index() + (over ? 0 : 1);
     next->set_log_idx(index);
     auto entry = cs_new<log_entry>(state_.term, next->serialize(), log_val_type::conf);
     uncommitted_configs_[index] = next;

@@ -18,7 +18,9 @@ msg_type answer_to(msg_type request) {
 
 void raft::forget_sends(peer_progress& p) {
     for (auto s = sent_.begin(); s != sent_.end();) {
-        s = s->second.peer == p.id ? sent_.erase(s) : std::next(s);
+        const bool forget =
+            s->second.peer == p.id && !mutated(mutation::answer_of_replaced_connection_counts);
+        s = forget ? sent_.erase(s) : std::next(s);
     }
     p.busy = false;
     p.unanswered = 0;

@@ -64,7 +64,8 @@ bool raft::count_down_to_leaving() {
         arm_election_timer(false);
         return true;
     }
-    if (!was_removed_) return false;  // It agreed to leave, and was not removed after all.
+    if (!was_removed_ && !mutated(mutation::leaver_falls_silent))
+        return false;  // It agreed to leave, and was not removed after all.
     state_.election_timer_allowed = false;
     save_state();
     cancel(timer_kind::election, -1);
@@ -82,7 +83,8 @@ void raft::on_election_timeout() {
     if (state_.catching_up || out_of_log_range_) return;
     const bool too_early =
         now_ - election_armed_at_ < settings_.params.election_timeout_lower_bound_;
-    if (state_.receiving_snapshot || too_early || !is_voter()) return arm_election_timer(false);
+    const bool receiving = state_.receiving_snapshot && !mutated(mutation::receiver_campaigns);
+    if (receiving || too_early || !is_voter()) return arm_election_timer(false);
 
     if (!leader_is_live_) decay_target_priority();
     if (pre_vote_.term != state_.term) reset_pre_vote();
@@ -134,6 +136,7 @@ bool raft::zero_priority_exception() const {
 
 bool raft::elects(const std::set<int32_t>& supporters) const {
     for (const cluster_config* config : decisive_configs()) {
+        if (mutated(mutation::removal_in_log_ignored) && config != config_.get()) continue;
         int32_t count = 0;
         for (const ptr<srv_config>& server : config->get_servers()) {
             count += is_regular(*server) && supporters.count(server->get_id()) ? 1 : 0;
@@ -159,6 +162,7 @@ void raft::start_pre_vote() {
         if (first_round || p.broken || now_ - p.last_activity > too_silent) reconnect(p);
     }
     consider_standing_alone();
+    if (mutated(mutation::pre_vote_raises_term)) adopt_term(state_.term + 1);
     leader_is_live_ = false;
     leader_ = -1;
     role_ = srv_role::candidate;
@@ -259,8 +263,8 @@ void raft::on_term_answer(const inputs::term_answer& in) {
 }
 
 void raft::on_vote_response(peer_progress& p, const resp_msg& resp) {
-    if (!vote_.open || role_ != srv_role::candidate || resp.get_term() != state_.term ||
-        !counts(p)) {
+    const bool current = resp.get_term() == state_.term || mutated(mutation::vote_of_earlier_term);
+    if (!vote_.open || role_ != srv_role::candidate || !current || !counts(p)) {
         return;
     }
     vote_.responded.insert(p.id);
@@ -286,7 +290,8 @@ void raft::become_leader() {
     for (auto& [peer_id, p] : peers_) {
         drop_transfer(p);
         p.next = log_.last_index() + 1;
-        p.match = 0;  // Of another leadership; its log may have been rewritten since (B11).
+        // Of another leadership; its log may have been rewritten since (B11).
+        if (!mutated(mutation::match_kept_across_terms)) p.match = 0;
         p.last_accepted = 0;
         p.applied = 0;
         p.ask_again_ms = 0;
@@ -301,7 +306,8 @@ void raft::become_leader() {
     }
     // A leader's first entry is of its own term: with it all earlier ones commit (Raft 8, 5.4.2).
     index_at_becoming_leader_ = log_.last_index() + 1;
-    append_config(with_broadcast_priorities(*newest_config()));
+    const ptr<cluster_config> first = with_broadcast_priorities(*newest_config());
+    if (!mutated(mutation::no_entry_of_own_term)) append_config(first);
     announce_leadership();
     recompute_commit();
     replicate_to_all();

@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "protocol/mutation.hxx"
+
 namespace nuraft {
 namespace protocol {
 
@@ -72,7 +74,7 @@ bool same_members(const cluster_config& a, const cluster_config& b, int32_t exce
 }
 
 bool is_regular(const srv_config& server) {
-    return !server.is_learner() && !server.is_new_joiner();
+    return (!server.is_learner() && !server.is_new_joiner()) || mutated(mutation::vote_by_learner);
 }
 
 int32_t voters_of(const cluster_config& config) {
@@ -95,7 +97,9 @@ bool has_voters(const cluster_config& config) {
 }
 
 int32_t quorum_of(int32_t voters, int32_t custom) {
-    return custom >= 1 && custom <= voters ? custom : voters / 2 + 1;
+    const int32_t majority =
+        mutated(mutation::quorum_too_small) ? (voters + 1) / 2 : voters / 2 + 1;
+    return custom >= 1 && custom <= voters ? custom : majority;
 }
 
 }  // namespace protocol

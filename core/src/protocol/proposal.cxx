@@ -11,7 +11,8 @@ void raft::on_proposal(const inputs::proposal& in) {
     answer a;
     a.number = in.number;
     a.term = state_.term;
-    if (role_ != srv_role::leader || handover_) {
+    const bool paused = handover_ && !mutated(mutation::written_while_handing_over);
+    if (role_ != srv_role::leader || paused) {
         a.code = cmd_result_code::NOT_LEADER;
     } else if (in.expected_term != 0 && in.expected_term != state_.term) {
         a.code = cmd_result_code::TERM_MISMATCH;

@@ -159,7 +159,7 @@ bool raft::adopt_term(uint64_t term) {
     if (term <= state_.term) return false;
     state_.term = term;
     state_.voted_for = -1;
-    save_state();
+    if (!mutated(mutation::term_not_saved)) save_state();
     become_follower();
     return true;
 }
@@ -269,7 +269,7 @@ void raft::write_log(uint64_t first, std::vector<ptr<log_entry>> entries, uint64
 uint64_t raft::term_of(uint64_t index) const {
     if (index == 0) return 0;
     const uint64_t term = log_.term_at(index);
-    if (term != 0) return term;
+    if (term != 0 || mutated(mutation::emptied_log_has_no_term)) return term;
     return snapshot_ && snapshot_->get_last_log_idx() == index ? snapshot_->get_last_log_term() : 0;
 }
 

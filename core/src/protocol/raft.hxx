@@ -15,6 +15,7 @@
 #include "protocol/log_tail.hxx"
 #include "protocol/log_view.hxx"
 #include "protocol/membership.hxx"
+#include "protocol/mutation.hxx"
 #include "protocol/peer_progress.hxx"
 #include "protocol/settings.hxx"
 #include "srv_role.hxx"
@@ -84,7 +85,9 @@ public:
     /// The configuration in force at a committed index; null if it is no longer known. Linear in
     /// the number of configurations since the last snapshot.
     ptr<cluster_config> config_at(uint64_t index) const;
-    bool config_in_progress() const { return !uncommitted_configs_.empty(); }
+    bool config_in_progress() const {
+        return !uncommitted_configs_.empty() && !mutated(mutation::two_changes_at_once);
+    }
     ptr<snapshot> last_snapshot() const { return snapshot_; }
     /// Leader only; empty otherwise. Linear in the number of peers.
     std::vector<peer_view> peers(time_ms now) const;
@@ -184,7 +187,8 @@ private:
     void on_append_request(const inputs::request& in);
     bool log_matches(const req_msg& req) const;
     bool is_foreign(uint64_t index) const {
-        return index > commit_index_ && index <= foreign_through_;
+        return index > commit_index_ && index <= foreign_through_ &&
+               !mutated(mutation::foreign_log_trusted);
     }
     bool store_entries(const req_msg& req);
 

@@ -38,6 +38,7 @@ bool raft::log_matches(const req_msg& req) const {
     if (previous == 0) return true;
     if (previous > log_.last_index() || is_foreign(previous)) return false;
     const uint64_t term = term_of(previous);
+    if (mutated(mutation::log_check_skipped)) return true;
     if (term != 0) return term == req.get_last_log_term();
     // Compacted away, so committed: every leader of a later term has it (Raft 5.4.3).
     return previous < log_.start_index() && previous <= commit_index_;
@@ -81,7 +82,8 @@ void raft::on_append_request(const inputs::request& in) {
         arm_election_timer(true);
     }
 
-    if (req.get_term() < state_.term || state_.receiving_snapshot || !log_matches(req)) {
+    const bool outdated = req.get_term() < state_.term && !mutated(mutation::older_term_accepted);
+    if (outdated || state_.receiving_snapshot || !log_matches(req)) {
         const uint64_t next = foreign_through_ ? commit_index_ + 1 : log_.last_index() + 1;
         ptr<resp_msg> refusal = make_response(req, msg_type::append_entries_response, next, false);
         if (req.get_term() == state_.term && state_.receiving_snapshot) {
@@ -103,7 +105,8 @@ void raft::on_append_request(const inputs::request& in) {
     out_of_log_range_ = false;
     leader_commit_index_ = req.get_commit_idx();
     const uint64_t through = req.get_last_log_idx() + req.log_entries().size();
-    raise_commit(std::min(leader_commit_index_, through));
+    raise_commit(std::min(leader_commit_index_,
+                          mutated(mutation::commit_beyond_entries) ? log_.last_index() : through));
     activate_committed_configs();
     answer_when_durable(in.number,
                         make_response(req, msg_type::append_entries_response, through + 1, true),
@@ -120,6 +123,7 @@ bool raft::store_entries(const req_msg& request) {
     size_t known = 0;
     while (known < entries.size()) {
         const uint64_t index = first + known;
+        if (mutated(mutation::known_entries_cut_off) && index > commit_index_) break;
         const bool compacted = index < log_.start_index() && index <= commit_index_;
         if (!compacted && (index > log_.last_index() || is_foreign(index) ||
                            term_of(index) != entries[known]->get_term())) {
@@ -149,8 +153,10 @@ bool raft::store_entries(const req_msg& request) {
         configs[first + i] = config;
     }
     if (from <= log_.last_index()) {
-        uncommitted_configs_.erase(uncommitted_configs_.lower_bound(from),
-                                   uncommitted_configs_.end());
+        if (!mutated(mutation::config_rollback_forgotten)) {
+            uncommitted_configs_.erase(uncommitted_configs_.lower_bound(from),
+                                       uncommitted_configs_.end());
+        }
         durable_index_ = std::min(durable_index_, from - 1);
         refuse_answers_from(from);
     }

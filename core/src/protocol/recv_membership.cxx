@@ -29,7 +29,9 @@ void raft::on_join_request(const inputs::request& in) {
                                                    commit_index_ + 1, true));
     }
     // A term in which it may have voted for another must not come back (B31).
-    if (req.get_term() < state_.term && !alone) return refuse();
+    const bool outdated =
+        req.get_term() < state_.term && !mutated(mutation::term_lowered_by_invitation);
+    if (outdated && !alone) return refuse();
     if (joining_) {
         if (id() < req.get_src()) return refuse();  // Two that invite each other: lower id stays.
         fail_join();
@@ -54,7 +56,7 @@ void raft::join(const cluster_config& theirs, const req_msg& req, bool alone) {
         // The log of its own, as a cluster of one, is superseded by the cluster's. What a former
         // member has applied is the cluster's and stays.
         commit_index_ = initial_commit_index_;
-        out_->applied_reset = commit_index_;
+        if (!mutated(mutation::applied_not_reset)) out_->applied_reset = commit_index_;
         foreign_through_ = log_.last_index();
         uncommitted_configs_.clear();
     }

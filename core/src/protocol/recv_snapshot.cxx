@@ -66,12 +66,15 @@ void raft::on_install_request(const inputs::request& in) {
     ptr<snapshot_sync_req> object = read_object_request(req);
     if (!object || in.declined || receiving_.request != 0) return answer_now(in.number, refusal);
     const ptr<snapshot> meta = snapshot::deserialize(*object->get_snapshot().serialize());
-    if (meta->get_last_log_idx() <= commit_index_) {
+    const bool stale =
+        meta->get_last_log_idx() <= commit_index_ && !mutated(mutation::stale_snapshot_installed);
+    if (stale) {
         refusal->set_ctx(finished_mark());  // Already have it.
         return answer_now(in.number, refusal);
     }
-    if (!state_.receiving_snapshot) {
-        state_.receiving_snapshot = true;
+    const bool receiving = !(mutated(mutation::receiving_ends_too_early) && object->is_done());
+    if (state_.receiving_snapshot != receiving) {
+        state_.receiving_snapshot = receiving;
         save_state();
     }
     initialized_ = true;
@@ -86,6 +89,7 @@ void raft::on_install_request(const inputs::request& in) {
     // entries following it. Otherwise discard the entire log" (Raft figure 13).
     s.discard_log = is_foreign(meta->get_last_log_idx()) ||
                     term_of(meta->get_last_log_idx()) != meta->get_last_log_term();
+    if (mutated(mutation::conflicting_log_kept)) s.discard_log = false;
     receiving_.discard_log = s.discard_log;
     out_->saves.push_back(s);
 }
@@ -125,7 +129,8 @@ void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     commit_index_ = std::max(commit_index_, through);
     lag_target_ = through;
     scan_configs();
-    if (config && config->get_log_idx() > config_->get_log_idx()) {
+    if (config && config->get_log_idx() > config_->get_log_idx() &&
+        !mutated(mutation::snapshot_config_ignored)) {
         out_->save_config = config;
         apply_config(config);
     }

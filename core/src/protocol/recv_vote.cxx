@@ -43,9 +43,10 @@ void raft::on_vote_request(const inputs::request& in) {
     // receiver's log, grant vote" (Raft figure 2).
     const bool current = req.get_term() == state_.term;
     const bool fresh =
-        req.get_last_log_term() > last_log_term() ||
+        mutated(mutation::vote_for_older_log) || req.get_last_log_term() > last_log_term() ||
         (req.get_last_log_term() == last_log_term() && req.get_last_log_idx() >= log_.last_index());
-    const bool free = state_.voted_for == -1 || state_.voted_for == candidate;
+    const bool free =
+        state_.voted_for == -1 || state_.voted_for == candidate || mutated(mutation::vote_twice);
     const bool forced = !in.msg->log_entries().empty();
     ptr<srv_config> known = config_->get_server(candidate);
     const bool priority_ok = forced || state_.catching_up || !known || known->get_priority() == 0 ||
@@ -55,7 +56,7 @@ void raft::on_vote_request(const inputs::request& in) {
     }
     if (state_.voted_for != candidate) {
         state_.voted_for = candidate;
-        save_state();
+        if (!mutated(mutation::vote_not_saved)) save_state();
     }
     arm_election_timer(false);
     answer_now(in.number,

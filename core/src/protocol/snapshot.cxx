@@ -26,7 +26,9 @@ int32_t raft::transfer_timeout_ms() const {
 
 void raft::drop_transfer(peer_progress& p) {
     if (!p.transfer) return;
-    out_->freed_transfers.push_back(p.transfer->number);
+    if (!mutated(mutation::transfer_not_freed)) {
+        out_->freed_transfers.push_back(p.transfer->number);
+    }
     p.transfer.reset();
 }
 
