@@ -1,7 +1,7 @@
 #include "transport/scheduler.hxx"
 
 #include <algorithm>
-#include <chrono>
+#include <vector>
 
 namespace nuraft {
 namespace transport {
@@ -9,52 +9,65 @@ namespace transport {
 // A task is released outside of the lock throughout: its destructor may run the program's code.
 
 void scheduler::schedule(const ptr<delayed_task>& task, int32 milliseconds) {
-    pending_run replaced;
+    const clock::time_point due =
+        clock::now() + std::chrono::milliseconds(std::max(milliseconds, 0));
     std::lock_guard<std::mutex> guard(lock_);
     if (closed_) return;
     task->reset();
-    pending_run run;
-    run.number = ++last_number_;
-    run.task = task;
-    run.timer = std::make_unique<asio::steady_timer>(
-        core_->context(), std::chrono::milliseconds(std::max(milliseconds, 0)));
-    run.timer->async_wait([weak = weak_from_this(), key = task.get(),
-                           number = run.number](const asio::error_code& ec) {
-        if (ec) return;
-        if (std::shared_ptr<scheduler> self = weak.lock()) self->fire(key, number);
-    });
-    pending_run& slot = pending_[task.get()];
-    replaced = std::move(slot);
-    slot = std::move(run);
+    take(task.get());  // The caller has it too.
+    places_[task.get()] = pending_.emplace(due, task);
+    if (due < timer_end_) set_timer(due);
 }
 
 void scheduler::cancel(const ptr<delayed_task>& task) {
-    pending_run dropped;
     std::lock_guard<std::mutex> guard(lock_);
-    auto found = pending_.find(task.get());
-    if (found == pending_.end()) return;
-    dropped = std::move(found->second);
-    pending_.erase(found);
+    take(task.get());
 }
 
-void scheduler::fire(delayed_task* key, uint64_t number) {
-    pending_run run;
+/// Takes the pending run out; null if there is none.
+ptr<delayed_task> scheduler::take(delayed_task* task) {
+    auto found = places_.find(task);
+    if (found == places_.end()) return nullptr;
+    ptr<delayed_task> taken = std::move(found->second->second);
+    pending_.erase(found->second);
+    places_.erase(found);
+    return taken;
+}
+
+void scheduler::set_timer(clock::time_point at) {
+    if (!timer_) timer_ = std::make_unique<asio::steady_timer>(core_->context());
+    timer_end_ = at;
+    timer_->expires_at(at);
+    timer_->async_wait([weak = weak_from_this()](const asio::error_code& ec) {
+        if (ec) return;
+        if (std::shared_ptr<scheduler> self = weak.lock()) self->fire();
+    });
+}
+
+void scheduler::fire() {
+    std::vector<ptr<delayed_task>> due;
     {
         std::lock_guard<std::mutex> guard(lock_);
-        auto found = pending_.find(key);
-        // A timer that ran out before it was replaced or cancelled still comes here.
-        if (found == pending_.end() || found->second.number != number) return;
-        run = std::move(found->second);
-        pending_.erase(found);
+        if (closed_) return;
+        timer_end_ = clock::time_point::max();
+        const clock::time_point now = clock::now();
+        while (!pending_.empty() && pending_.begin()->first <= now) {
+            due.push_back(take(pending_.begin()->second.get()));
+        }
+        if (!pending_.empty()) set_timer(pending_.begin()->first);
     }
-    guarded(core_->log, "a scheduled task", [&] { run.task->execute(); });
+    for (const ptr<delayed_task>& task : due) {
+        guarded(core_->log, "a scheduled task", [&] { task->execute(); });
+    }
 }
 
 void scheduler::close() {
     pending_runs dropped;
     std::lock_guard<std::mutex> guard(lock_);
     closed_ = true;
+    places_.clear();
     dropped.swap(pending_);
+    timer_.reset();
 }
 
 }  // namespace transport

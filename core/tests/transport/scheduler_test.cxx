@@ -106,6 +106,30 @@ TEST(scheduler, a_task_may_schedule_itself) {
     ASSERT_TRUE(state.wait("5 runs", [&] { return runs == 5; }));
 }
 
+TEST(scheduler, runs_in_order_of_time_not_of_scheduling) {
+    asio_service service(two_threads());
+    counted late, soon, sooner;
+    service.schedule(late.task, 3600 * 1000);
+    service.schedule(soon.task, 20);
+    service.schedule(sooner.task, 1);
+    ASSERT_TRUE(sooner.wait_for(1));
+    ASSERT_TRUE(soon.wait_for(1));
+    EXPECT_EQ(late.state.read([&] { return late.runs; }), 0);
+    service.cancel(late.task);
+}
+
+// The timer of the system may run out for a task that is not pending any more.
+TEST(scheduler, a_cancelled_task_makes_the_next_one_neither_early_nor_lost) {
+    asio_service service(two_threads());
+    counted cancelled, next;
+    service.schedule(cancelled.task, 1);
+    service.cancel(cancelled.task);
+    const auto before = std::chrono::steady_clock::now();
+    service.schedule(next.task, 40);
+    ASSERT_TRUE(next.wait_for(1));
+    EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(40));
+}
+
 TEST(scheduler, a_task_that_throws_leaves_the_others_alone) {
     asio_service service(two_threads());
     timer_task<void>::executor bad = [] { throw std::runtime_error("bad task"); };
