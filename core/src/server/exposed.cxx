@@ -115,10 +115,10 @@ void raft_server::impl::show_peers(const inner_view& v) {
     auto show_one = [&](const peer_progress& p) -> const ptr<peer>& {
         ++found;
         shown& s = shown_[p.id];
-        if (!s.view) s.view = new_shown_peer(p.server);
-        if (&s.view->get_config() != p.server.get()) {
-            std::lock_guard<std::mutex> guard(s.view->get_lock());
-            s.view->set_config(p.server);
+        // A new one where settings changed: the program may be reading the old.
+        if (!s.view || &s.view->get_config() != p.server.get()) {
+            s.view = new_shown_peer(p.server);
+            s.face = shown_face();
         }
         const shown_face face = face_of(p, p.id == v.leaving);
         if (s.face != face) show_progress(*s.view, p, p.id == v.leaving);

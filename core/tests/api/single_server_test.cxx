@@ -195,14 +195,6 @@ TEST_F(single_server, user_context_and_member_settings) {
     EXPECT_FALSE(node.server->update_srv_config(srv_config(9, "127.0.0.1:1")));
 }
 
-TEST_F(single_server, settings_without_effect_are_named_once) {
-    raft_params p = quick_params();
-    p.use_bg_thread_for_snapshot_io_ = true;
-    p.with_snapshot_sync_block_size(4096);
-    start(p);
-    EXPECT_TRUE(node.log->contains("use_bg_thread_for_snapshot_io_, snapshot_block_size_"));
-}
-
 TEST_F(single_server, parameters_are_corrected_and_replaced) {
     raft_params p = quick_params();
     p.with_hb_interval(400);

@@ -46,7 +46,8 @@ struct one_peer : testing::Test {
         rpc_handler done = [this](ptr<resp_msg>& resp, ptr<rpc_exception>& error) {
             answers += resp ? 1 : 0;
             errors += error ? 1 : 0;
-            if (resp) EXPECT_EQ(p, resp->get_peer());
+            if (!resp) return;
+            EXPECT_EQ(p, resp->get_peer());
         };
         p->send_req(p, req, done, streaming);
     }
