@@ -39,13 +39,13 @@ void raft::release_durable_answers() {
     waiting_answers_.erase(waiting_answers_.begin(), ready);
 }
 
-void raft::refuse_answers_from(uint64_t index) {
-    // What these would vouch for is being overwritten before it reached the disk.
+void raft::refuse_answers_from(uint64_t index, uint64_t next) {
+    // What these would vouch for is gone before it reached the disk.
     auto gone = std::stable_partition(waiting_answers_.begin(), waiting_answers_.end(),
                                       [index](const waiting_answer& w) { return w.index < index; });
     for (auto w = gone; w != waiting_answers_.end(); ++w) {
         answer_now(w->request, cs_new<resp_msg>(state_.term, w->resp->get_type(), id(),
-                                                w->resp->get_dst(), index, false));
+                                                w->resp->get_dst(), next, false));
     }
     waiting_answers_.erase(gone, waiting_answers_.end());
 }

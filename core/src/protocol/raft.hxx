@@ -156,7 +156,7 @@ private:
     void answer_now(uint64_t request, const ptr<resp_msg>& resp);
     void answer_when_durable(uint64_t request, const ptr<resp_msg>& resp, uint64_t index);
     void release_durable_answers();
-    void refuse_answers_from(uint64_t index);
+    void refuse_answers_from(uint64_t index, uint64_t next);
 
     // election.cxx
     void on_start(const inputs::start& in);
@@ -279,6 +279,7 @@ private:
     int32_t transfer_timeout_ms() const;
 
     // recv_snapshot.cxx
+    bool has_state_of(const snapshot& meta) const;
     void on_install_request(const inputs::request& in);
     void on_object_saved(const inputs::object_saved& in);
     void adopt_snapshot(const ptr<snapshot>& meta, bool discarded);

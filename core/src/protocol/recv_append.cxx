@@ -158,7 +158,7 @@ bool raft::store_entries(const req_msg& request) {
                                        uncommitted_configs_.end());
         }
         durable_index_ = std::min(durable_index_, from - 1);
-        refuse_answers_from(from);
+        refuse_answers_from(from, from);
     }
     foreign_through_ = 0;  // Cut off by this write.
     uncommitted_configs_.insert(configs.begin(), configs.end());

@@ -94,6 +94,7 @@ void raft::on_pack_installed(const inputs::pack_installed& in) {
     if (in.ok) {
         // Only committed entries travel in packs.
         log_.reset(true);
+        refuse_answers_from(1, log_.last_index() + 1);
         foreign_through_ = 0;
         durable_index_ = log_.last_index();
         uncommitted_configs_.clear();

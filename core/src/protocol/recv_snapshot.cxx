@@ -32,12 +32,18 @@ ptr<buffer> finished_mark() {
 
 }  // namespace
 
+bool raft::has_state_of(const snapshot& meta) const {
+    // After a crash between the two steps of an installation the state is there and the log is not:
+    // then the same snapshot has to come once more.
+    const uint64_t index = meta.get_last_log_idx();
+    return index < commit_index_ || (index == commit_index_ && !state_.receiving_snapshot);
+}
+
 bool raft::would_store(const req_msg& install) const {
     req_msg& req = const_cast<req_msg&>(install);  // The API's accessor is not const.
     if (stopped_ || halted_ || (req.get_term() < state_.term && !state_.catching_up)) return false;
     ptr<snapshot_sync_req> object = read_object_request(req);
-    return object && receiving_.request == 0 &&
-           object->get_snapshot().get_last_log_idx() > commit_index_;
+    return object && receiving_.request == 0 && !has_state_of(object->get_snapshot());
 }
 
 void raft::on_install_request(const inputs::request& in) {
@@ -66,9 +72,7 @@ void raft::on_install_request(const inputs::request& in) {
     ptr<snapshot_sync_req> object = read_object_request(req);
     if (!object || in.declined || receiving_.request != 0) return answer_now(in.number, refusal);
     const ptr<snapshot> meta = snapshot::deserialize(*object->get_snapshot().serialize());
-    const bool stale =
-        meta->get_last_log_idx() <= commit_index_ && !mutated(mutation::stale_snapshot_installed);
-    if (stale) {
+    if (has_state_of(*meta) && !mutated(mutation::stale_snapshot_installed)) {
         refusal->set_ctx(finished_mark());  // Already have it.
         return answer_now(in.number, refusal);
     }
@@ -119,6 +123,7 @@ void raft::on_object_saved(const inputs::object_saved& in) {
 void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     const uint64_t through = meta->get_last_log_idx();
     log_.reset(discarded);
+    if (discarded) refuse_answers_from(1, through + 1);
     foreign_through_ = 0;
     snapshot_ = meta;
     durable_index_ = std::max(std::min(durable_index_, log_.last_index()), through);

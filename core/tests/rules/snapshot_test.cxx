@@ -353,5 +353,42 @@ TEST(snapshot, commit_quorum_without_receivers_meets_election_quorums) {
     }
 }
 
+// B30: power failed when the state was installed and the log was not. Nothing else can cure that,
+// so the same snapshot is taken once more.
+TEST(snapshot, half_installed_snapshot_is_taken_again) {
+    setup half;
+    half.with_log({1, 1, 1});
+    half.commit = 9;
+    half.last_snapshot = snapshot_at(9, 1);
+    half.state.receiving_snapshot = true;
+    server s(half);
+    s.receive(install(1, 2, snapshot_at(9, 1), 0, true));
+    ASSERT_EQ(s.out.saves.size(), 1u);
+    s.log.compact(9);
+    s.step(inputs::object_saved{s.out.saves[0].request, true, 1, true});
+    EXPECT_TRUE(s.reply().get_accepted());
+    EXPECT_FALSE(s.core->state().receiving_snapshot);
+    s.receive(install(1, 2, snapshot_at(9, 1), 0, true));
+    EXPECT_TRUE(s.out.saves.empty()) << "now it has it";
+}
+
+// § 39.15: what was waiting for the disk when a snapshot discarded it is never acknowledged.
+TEST(snapshot, discarded_entries_are_not_acknowledged) {
+    server s;
+    s.receive(append(1, 2, 0, 0, 0, {app(1), app(1), app(1)}));
+    const uint64_t waiting = s.last_request();
+    s.store();
+    s.receive(install(2, 3, snapshot_at(2, 2), 0, true));
+    ASSERT_TRUE(s.out.saves.at(0).discard_log);
+    s.log.held.clear();
+    s.log.first = 3;
+    s.step(inputs::object_saved{s.out.saves[0].request, true, 1, true});
+    bool refused = false;
+    for (const reply& r : s.out.replies) {
+        refused = refused || (r.request == waiting && !r.msg->get_accepted());
+    }
+    EXPECT_TRUE(refused);
+}
+
 }  // namespace
 }  // namespace rules
