@@ -81,7 +81,8 @@ struct asio_service_options {
           streaming_mode_(false),
           custom_io_context_(nullptr) {}
 
-    /// Workers; 0: as many as there are cores.
+    /// Workers; 0: as many as there are cores. Each serves connections of its own: while one is
+    /// held up, by a slow callback or disk, so are its connections.
     size_t thread_pool_size_;
     /// Called by each worker with its number, first and last.
     std::function<void(uint32_t)> worker_start_;
