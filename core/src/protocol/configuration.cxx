@@ -17,7 +17,17 @@ ptr<cluster_config> raft::read_config(log_entry& entry) const {
 }
 
 void raft::scan_configs() {
-    const uint64_t first = std::max(initial_commit_index_ + 1, log_.start_index());
+    // A configuration is saved when it becomes active. One behind that, committed or even applied
+    // though it is, was still waiting for something (see activate_committed_configs) and has to be
+    // asked in elections.
+    uint64_t active = commit_index_;
+    if (!state_.catching_up) {
+        active = config_->get_log_idx();
+        if (snapshot_ && snapshot_->get_last_config())
+            active = std::max(active, snapshot_->get_last_config()->get_log_idx());
+    }
+    const uint64_t first =
+        std::max(std::min(initial_commit_index_, active) + 1, log_.start_index());
     constexpr uint64_t chunk = 1000;  // Bounds what is held at once.
     for (uint64_t at = first; at <= log_.last_index();) {
         const uint64_t end = std::min(at + chunk, log_.last_index() + 1);
@@ -26,7 +36,7 @@ void raft::scan_configs() {
         for (const ptr<log_entry>& e : *entries) {
             if (e->get_val_type() == log_val_type::conf) {
                 if (ptr<cluster_config> config = read_config(*e)) {
-                    (at <= commit_index_ ? past_configs_ : uncommitted_configs_)[at] = config;
+                    (at <= active ? past_configs_ : uncommitted_configs_)[at] = config;
                 }
             }
             ++at;

@@ -22,6 +22,7 @@ void raft::on_start(const inputs::start& in) {
     priority_at_floor_since_ = now_;
     grace_ = {state_.term, now_, false};
     if (commit_index_ > initial_commit_index_) out_->commit = commit_index_;
+    activate_committed_configs();  // A crash may have come between the commit and this.
     last_vote_decay_ = now_ - settings_.params.election_timeout_upper_bound_;
     if (in.skip_election_timer) {
         state_.election_timer_allowed = false;

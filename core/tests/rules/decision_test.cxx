@@ -179,5 +179,35 @@ TEST(decision, removed_leader_that_told_nobody_stays_a_voter) {
     EXPECT_TRUE(s->noticed(notice::removed_from_cluster));
 }
 
+// The same after a restart, with the removal applied: what it waits for is not forgotten, and a
+// candidate still asks for the majority of those who stay.
+TEST(decision, removal_that_waits_is_known_after_a_restart) {
+    setup five;
+    five.config = config_of({1, 2, 3, 4, 5});
+    five.configs[2] = config_of({2, 3, 4, 5}, 2);
+    five.with_log({1, 1});
+    five.commit = 2;
+    server s(five);
+    EXPECT_TRUE(s.core->config_in_progress());
+    const std::map<int32_t, outgoing> votes = campaign(s);
+    s.answer(votes.at(4), s.core->term(), 1, true);
+    s.answer(votes.at(5), s.core->term(), 1, true);
+    EXPECT_EQ(s.core->role(), srv_role::candidate) << "3 of 5, but only 2 of the remaining 4";
+    s.answer(votes.at(2), s.core->term(), 1, true);
+    EXPECT_EQ(s.core->role(), srv_role::leader);
+}
+
+// A crash between the commit of a configuration and its activation, which waits for nothing now.
+TEST(decision, committed_configuration_is_active_after_a_restart) {
+    setup three;
+    three.configs[2] = config_of({1, 2, 3, 4}, 2);
+    three.with_log({1, 1});
+    three.commit = 2;
+    server s(three);
+    EXPECT_EQ(s.core->config()->get_log_idx(), 2u);
+    ASSERT_TRUE(s.out.save_config);
+    EXPECT_EQ(s.out.save_config->get_log_idx(), 2u);
+}
+
 }  // namespace
 }  // namespace rules

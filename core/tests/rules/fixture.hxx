@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -99,6 +100,7 @@ struct setup {
     ptr<cluster_config> config = config_of({1, 2, 3});
     hard_state state;
     std::vector<uint64_t> terms;  ///< Terms of the entries 1, 2, ... in the log.
+    std::map<uint64_t, ptr<cluster_config>> configs;  ///< Those of them that are configurations.
     uint64_t commit = 0;
     ptr<snapshot> last_snapshot;
     uint64_t log_start = 1;  ///< Entries before were compacted.
@@ -127,7 +129,9 @@ public:
     explicit server(const setup& s = setup()) : settings_{s.id, s.params, s.limits} {
         log.first = s.log_start;
         for (uint64_t i = s.log_start; i <= s.terms.size(); ++i) {
-            log.held.push_back(app(s.terms[i - 1], std::to_string(i)));
+            auto config = s.configs.find(i);
+            log.held.push_back(config == s.configs.end() ? app(s.terms[i - 1], std::to_string(i))
+                                                         : conf(s.terms[i - 1], config->second));
         }
         recovered from;
         from.state = s.state;
