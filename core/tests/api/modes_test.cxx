@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "doubles/asio_cluster.hxx"
+#include "doubles/stepped_cluster.hxx"
 #include "doubles/sync_network.hxx"
 #include "doubles/waiting.hxx"
 
@@ -63,14 +64,8 @@ struct modes_of_two : modes {
     modes_of_two() : modes(2) {}
 };
 
-raft_params async_params() {
-    raft_params p = manual_params();
-    p.return_method_ = raft_params::async_handler;
-    return p;
-}
-
 raft_params tracking_params() {
-    raft_params p = async_params();
+    raft_params p = stepped_params();
     p.track_peers_sm_commit_idx_ = true;
     return p;
 }
@@ -109,7 +104,7 @@ TEST_F(modes, terms_that_do_not_grow_elect_nobody) {
 
 // § 40.14.
 TEST_F(modes, leadership_waits_for_the_state_machine) {
-    raft_params p = async_params();
+    raft_params p = stepped_params();
     p.wait_for_sm_catchup_on_becoming_leader_ = true;
     lead(p);
     server(2).pause_state_machine_execution(1000);
@@ -177,14 +172,14 @@ TEST_F(modes, results_are_free_once_nothing_is_tracked) {
     auto held = append("b");
     ASSERT_TRUE(applied_by(1, "b"));
     EXPECT_FALSE(held->has_result());
-    server(1).update_params(async_params());
+    server(1).update_params(stepped_params());
     EXPECT_TRUE(eventually("the result", [&] { return held->has_result(); }));
     EXPECT_EQ(cmd_result_code::OK, held->get_result_code());
 }
 
 // § 19.5, 40.61.
 TEST_F(modes, full_consensus_waits_for_all_but_those_marked_down) {
-    raft_params p = async_params();
+    raft_params p = stepped_params();
     p.use_full_consensus_among_healthy_members_ = true;
     p.with_hb_interval(100000);  // Nobody becomes silent during the test.
     start(p);
@@ -218,7 +213,7 @@ TEST_F(modes, full_consensus_waits_for_all_but_those_marked_down) {
 
 // § 20, 40.63, B25.
 TEST_F(modes_of_two, survivor_goes_on_alone_if_the_program_agrees) {
-    raft_params p = async_params();
+    raft_params p = stepped_params();
     p.auto_adjust_quorum_for_small_cluster_ = true;
     p.with_hb_interval(10);
     lead(p);

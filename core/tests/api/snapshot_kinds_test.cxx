@@ -39,12 +39,6 @@ private:
     bool open_ = false;
 };
 
-void append_many(raft_server& server, int first, int end) {
-    for (int i = first; i < end; ++i) {
-        ASSERT_NE("", value_of(*append(server, std::to_string(i)))) << "entry " << i;
-    }
-}
-
 /// A cluster whose follower `late` needs a snapshot as soon as it starts.
 struct late_follower {
     explicit late_follower(const raft_params& p,

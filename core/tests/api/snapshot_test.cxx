@@ -7,14 +7,6 @@ namespace test {
 
 namespace {
 
-void append_many(raft_server& server, int first, int end) {
-    for (int i = first; i < end; ++i) {
-        auto result = append(server, std::to_string(i));
-        ASSERT_TRUE(result->get_accepted());
-        ASSERT_NE("", value_of(*result)) << "entry " << i;
-    }
-}
-
 struct own_snapshots : testing::Test {
     void start(const raft_params& p, cb_func::func_type callback = nullptr) {
         node.found(config_of({node.endpoint()}));

@@ -112,6 +112,14 @@ ptr<cmd_result<ptr<buffer>>> append(raft_server& server, const std::string& text
     return server.append_entries({text_buffer(text)});
 }
 
+void append_many(raft_server& server, int first, int end) {
+    for (int i = first; i < end; ++i) {
+        auto result = append(server, std::to_string(i));
+        ASSERT_TRUE(result->get_accepted());
+        ASSERT_NE("", value_of(*result)) << "entry " << i;
+    }
+}
+
 std::string value_of(cmd_result<ptr<buffer>>& result) {
     const ptr<buffer>& value = result.get();
     return value ? text_of(*value) : std::string();

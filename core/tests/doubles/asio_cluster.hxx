@@ -77,6 +77,8 @@ private:
 
 /// One entry of this text; the call's result.
 ptr<cmd_result<ptr<buffer>>> append(raft_server& server, const std::string& text);
+/// The entries `first` to `end - 1`, their numbers as text, one after the other.
+void append_many(raft_server& server, int first, int end);
 /// The value of a finished result; empty if there is none.
 std::string value_of(cmd_result<ptr<buffer>>& result);
 

@@ -35,6 +35,10 @@ raft_params stepped_params() {
     return p;
 }
 
+ptr<srv_config> server_of(int32 id, int32 priority) {
+    return cs_new<srv_config>(id, 0, "S" + std::to_string(id), "", false, priority);
+}
+
 stepped_cluster::stepped_cluster(int32 servers) {
     std::vector<std::string> endpoints;
     for (int32 id = 1; id <= servers; ++id) {

@@ -17,6 +17,9 @@ namespace test {
 /// `manual_params` with results that come later: nobody may wait in the thread that moves messages.
 raft_params stepped_params();
 
+/// Member `id` of a stepped cluster, with this priority.
+ptr<srv_config> server_of(int32 id, int32 priority);
+
 /// Servers driven by hand on a stepped network, and what their programs were told.
 class stepped_cluster {
 public:

@@ -12,10 +12,6 @@ namespace {
 using clock = std::chrono::steady_clock;
 using milliseconds = std::chrono::milliseconds;
 
-ptr<srv_config> server_of(int32 id, int32 priority) {
-    return cs_new<srv_config>(id, 0, "S" + std::to_string(id), "", false, priority);
-}
-
 std::vector<ptr<srv_config>> tiered_servers() {
     return {server_of(1, 5), server_of(2, 50), server_of(3, 10)};
 }

@@ -7,10 +7,6 @@ namespace test {
 
 namespace {
 
-ptr<srv_config> server_of(int32 id, int32 priority) {
-    return cs_new<srv_config>(id, 0, "S" + std::to_string(id), "", false, priority);
-}
-
 /// Server 1 has led, so that everybody aims at the highest priority, and is gone now.
 void lead_and_leave(stepped_cluster& cluster, const raft_params& p = stepped_params()) {
     cluster.lead(p);
