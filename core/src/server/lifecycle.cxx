@@ -1,3 +1,4 @@
+#include "debugging_options.hxx"
 #include "error_code.hxx"
 #include "server/impl.hxx"
 
@@ -88,7 +89,7 @@ settings raft_server::impl::make_settings(const raft_params& p) const {
     const limits l = raft_server::get_raft_limits();
     settings s;
     s.id = id_;
-    s.reconnect_at_once = reconnect_at_once_;
+    s.reconnect_at_once = debugging_options::get_instance().disable_reconn_backoff_;
     s.params = p;
     s.limits.pre_vote_rejection = l.pre_vote_rejection_limit_;
     s.limits.warning = l.warning_limit_;
