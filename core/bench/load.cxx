@@ -18,7 +18,7 @@ using steady = std::chrono::steady_clock;
 namespace {
 
 /// How long an asynchronous client waits for its last requests.
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds answers_within{10};
 
 struct window {
     steady::time_point begin;
@@ -40,7 +40,7 @@ public:
             }
         }
         std::unique_lock<std::mutex> guard(lock_);
-        changed_.wait_for(guard, patience, [this] { return under_way_ == 0; });
+        changed_.wait_for(guard, answers_within, [this] { return under_way_ == 0; });
     }
 
     /// Adds what was seen. After `run`.

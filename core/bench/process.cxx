@@ -21,7 +21,7 @@ namespace bench {
 namespace {
 
 /// How long a server may take to end once it is told to.
-constexpr std::chrono::seconds patience{20};
+constexpr std::chrono::seconds ends_within{20};
 
 int checked(int result, const char* what) {
     if (result < 0) throw std::system_error(errno, std::generic_category(), what);
@@ -82,7 +82,7 @@ server_process::server_process(const server_options& options) : id_(options.id) 
 server_process::~server_process() {
     // The end of its input is the order to end.
     std::fclose(commands_);
-    const auto limit = std::chrono::steady_clock::now() + patience;
+    const auto limit = std::chrono::steady_clock::now() + ends_within;
     int status = 0;
     while (::waitpid(pid_, &status, WNOHANG) == 0) {
         if (std::chrono::steady_clock::now() > limit) {

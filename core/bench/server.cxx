@@ -15,7 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::seconds patience = 30s;
+/// How long three servers may take to start and agree on a leader.
+constexpr std::chrono::seconds ready_within = 30s;
 
 std::string endpoint_of(int port) {
     return "127.0.0.1:" + std::to_string(port);
@@ -31,7 +32,7 @@ raft_params params_for(mode how) {
 }
 
 void wait_for(const std::string& what, const std::function<bool()>& condition) {
-    const auto limit = std::chrono::steady_clock::now() + patience;
+    const auto limit = std::chrono::steady_clock::now() + ready_within;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > limit) {
             throw std::runtime_error("not in time: " + what);
