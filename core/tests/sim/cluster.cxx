@@ -218,7 +218,11 @@ void cluster::mend_priorities() {
     // A leader of priority 0 resigns at once, and perhaps nobody else can lead.
     sim_server* l = leader();
     if (!l) return;
-    const ptr<srv_config> self = l->node().config()->get_server(l->id());
+    // Once only: a leader that is handed more than its followers can store gets nothing committed
+    // before it resigns.
+    const ptr<cluster_config> pending = l->node().inspect().uncommitted;
+    const ptr<cluster_config> newest = pending ? pending : l->node().config();
+    const ptr<srv_config> self = newest->get_server(l->id());
     if (!self || self->get_priority() > 0) return;
     protocol::inputs::set_priority in;
     in.number = l->next_number();
