@@ -38,7 +38,7 @@ bool raft::ready_to_send(peer_progress& p) {
 }
 
 bool raft::reconnect(peer_progress& p) {
-    if (now_ < p.next_dial && !settings_.reconnect_at_once) return false;
+    if (now_ < p.next_dial && !reconnect_at_once_) return false;
     // First at once, then after 1, 2, 4, ... ms, up to a heartbeat.
     p.next_dial = now_ + p.dial_gap_ms;
     p.dial_gap_ms = std::min(std::max(1, p.dial_gap_ms * 2), settings_.params.heart_beat_interval_);

@@ -95,7 +95,7 @@ struct raft::dispatcher {
     void operator()(const inputs::request_reconnect&) { r.on_request_reconnect(); }
     void operator()(const inputs::restart_election_timer&) { r.arm_election_timer(true); }
     void operator()(const inputs::settings_changed& in) { r.on_settings_changed(in); }
-    void operator()(const inputs::reconnect_at_once& in) { r.settings_.reconnect_at_once = in.on; }
+    void operator()(const inputs::reconnect_at_once& in) { r.reconnect_at_once_ = in.on; }
     void operator()(const inputs::stop&) { r.on_stop(); }
 
     void request(const inputs::request& in) {

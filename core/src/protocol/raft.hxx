@@ -377,6 +377,7 @@ private:
     bool initialized_ = false;
     bool halted_ = false;
     bool stopped_ = false;
+    bool reconnect_at_once_ = false;  ///< For tests of programs; no setting.
     uint64_t commit_index_ = 0;
     uint64_t initial_commit_index_ = 0;
     uint64_t leader_commit_index_ = 0;

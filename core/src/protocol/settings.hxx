@@ -37,7 +37,6 @@ struct settings {
     int32_t id = 0;
     raft_params params;
     rule_limits limits;
-    bool reconnect_at_once = false;  ///< For tests of programs: no growing delay between attempts.
 };
 
 }  // namespace protocol

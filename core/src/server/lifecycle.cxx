@@ -89,7 +89,6 @@ settings raft_server::impl::make_settings(const raft_params& p) const {
     const limits l = raft_server::get_raft_limits();
     settings s;
     s.id = id_;
-    s.reconnect_at_once = debugging_options::get_instance().disable_reconn_backoff_;
     s.params = p;
     s.limits.pre_vote_rejection = l.pre_vote_rejection_limit_;
     s.limits.warning = l.warning_limit_;

@@ -570,5 +570,28 @@ TEST(replication, new_settings_reach_peers) {
     EXPECT_EQ(s.armed(timer_kind::heartbeat, 2), 47);
 }
 
+// For tests of programs: connections are replaced without a growing delay, and no change of
+// settings ends that.
+TEST(replication, reconnects_at_once_while_it_is_told_to) {
+    auto replaced = [](bool at_once) {
+        const setup with;
+        server s(with);
+        s.lead();
+        s.step(inputs::reconnect_at_once{at_once});
+        s.step(inputs::settings_changed{{with.id, with.params, with.limits}});
+        int count = 0;
+        for (int round = 0; round < 5; ++round) {  // All in the same millisecond.
+            s.step(inputs::timer_fired{timer_kind::heartbeat, 2});
+            for (const connection_change& c : s.out.connections) {
+                count += c.what == connection_change::replace ? 1 : 0;
+            }
+            if (!s.sent(2).empty()) s.send_failed(s.one_to(2));
+        }
+        return count;
+    };
+    EXPECT_EQ(replaced(true), 4);
+    EXPECT_EQ(replaced(false), 2);
+}
+
 }  // namespace
 }  // namespace rules
