@@ -53,6 +53,13 @@ void raft::recognise_foreign_log() {
         !config->get_server(id())) {
         return;
     }
+    // So does the log of the cluster if it was founded by us, left and joined again. What counts of
+    // that stands behind our admission, hence behind the configuration that we were invited with.
+    auto invited_with = uncommitted_configs_.find(config_->get_log_idx());
+    if (invited_with != uncommitted_configs_.end() &&
+        same_members(*invited_with->second, *config_)) {
+        return;
+    }
     foreign_through_ = log_.last_index();
     uncommitted_configs_.clear();
 }

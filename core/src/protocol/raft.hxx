@@ -182,6 +182,7 @@ private:
     void on_pre_vote_request(const inputs::request& in);
     void on_vote_request(const inputs::request& in);
     bool sees_live_leader() const;
+    bool is_behind_us(const req_msg& candidacy) const;
 
     // recv_append.cxx
     void on_append_request(const inputs::request& in);

@@ -14,6 +14,15 @@ bool raft::sees_live_leader() const {
     return now_ - election_armed_at_ <= settings_.params.election_timeout_lower_bound_;
 }
 
+bool raft::is_behind_us(const req_msg& candidacy) const {
+    // What is left of the cluster of one that we were before we joined says nothing: its terms
+    // would keep us from ever voting in a cluster that has counted less far.
+    const uint64_t last = is_foreign(log_.last_index()) ? commit_index_ : log_.last_index();
+    const uint64_t term = term_of(last);
+    if (candidacy.get_last_log_term() != term) return candidacy.get_last_log_term() < term;
+    return candidacy.get_last_log_idx() < last;
+}
+
 void raft::on_pre_vote_request(const inputs::request& in) {
     const req_msg& req = *in.msg;
     const bool grant = state_.catching_up || !sees_live_leader();
@@ -42,9 +51,7 @@ void raft::on_vote_request(const inputs::request& in) {
     // "If votedFor is null or candidateId, and candidate's log is at least as up-to-date as
     // receiver's log, grant vote" (Raft figure 2).
     const bool current = req.get_term() == state_.term;
-    const bool fresh =
-        mutated(mutation::vote_for_older_log) || req.get_last_log_term() > last_log_term() ||
-        (req.get_last_log_term() == last_log_term() && req.get_last_log_idx() >= log_.last_index());
+    const bool fresh = mutated(mutation::vote_for_older_log) || !is_behind_us(req);
     const bool free =
         state_.voted_for == -1 || state_.voted_for == candidate || mutated(mutation::vote_twice);
     const bool forced = !in.msg->log_entries().empty();

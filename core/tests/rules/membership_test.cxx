@@ -396,6 +396,50 @@ TEST(membership, invitation_to_a_member) {
     EXPECT_FALSE(s.core->state().catching_up);
 }
 
+/// Was a cluster of one up to term 4 and joins another that has counted to 2 only.
+setup far_counted() {
+    setup single;
+    single.config = config_of({1});
+    single.with_log({3, 4});
+    single.configs = {{1, config_of({1}, 1)}, {2, config_of({1}, 2)}};
+    return single;
+}
+
+// § 25.3: entries from before the join are of another log. Their terms keep nobody from being
+// elected: the only one who can lead may need this vote.
+TEST(membership, log_from_before_the_join_denies_nobody_a_vote) {
+    server s(far_counted());
+    s.receive(join(2, 2, config_of({2}, 73)));
+    ASSERT_TRUE(s.reply().get_accepted());
+    s.receive(vote(3, 2, 73, 2));
+    EXPECT_TRUE(s.reply().get_accepted());
+
+    setup restarted = far_counted();
+    restarted.in_term(3).config = config_of({2}, 73);
+    restarted.state.catching_up = true;
+    server again(restarted);
+    again.receive(vote(4, 2, 73, 2));
+    EXPECT_TRUE(again.reply().get_accepted());
+}
+
+// Raft 5.4.1: the founder of a cluster that left, joined again and restarted also finds that its
+// log begins with itself alone. But this is the cluster's log, and it may have acknowledged it.
+TEST(membership, founder_that_joined_again_keeps_its_log) {
+    setup founder;
+    founder.config = config_of({2}, 3);  // With which it was invited.
+    founder.with_log({1, 1, 1, 1, 1});
+    founder.configs = {{1, config_of({1}, 1)},
+                       {2, config_of({1, 2}, 2)},
+                       {3, config_of({2}, 3)},
+                       {4, config_of({1, 2}, 4)}};
+    founder.state.catching_up = true;
+    server s(founder);
+    s.receive(vote(2, 2, 4, 1));
+    EXPECT_FALSE(s.reply().get_accepted());
+    s.receive(append(2, 2, 5, 1, 4));
+    EXPECT_TRUE(s.reply().get_accepted()) << "it holds entry 5";
+}
+
 // B31: a vote given in a term is not forgotten in that term.
 TEST(membership, invitation_does_not_erase_a_vote) {
     setup single;
