@@ -16,16 +16,26 @@ ptr<cluster_config> raft::read_config(log_entry& entry) const {
     }
 }
 
+void raft::recover_configs() {
+    past_configs_[config_->get_log_idx()] = config_;
+    const ptr<cluster_config> then = snapshot_ ? snapshot_->get_last_config() : nullptr;
+    if (then) {
+        // Newer than the saved one: power failed between the end of a snapshot's reception and the
+        // saving of the configuration that came with it, or that one was still waiting (see
+        // activate_committed_configs). In a server that is catching up it may also be that of the
+        // cluster of one that it was.
+        const bool newer = !state_.catching_up && then->get_log_idx() > config_->get_log_idx();
+        (newer ? uncommitted_configs_ : past_configs_)[then->get_log_idx()] = then;
+    }
+    scan_configs();
+    if (state_.catching_up) recognise_foreign_log();
+}
+
 void raft::scan_configs() {
     // A configuration is saved when it becomes active. One behind that, committed or even applied
     // though it is, was still waiting for something (see activate_committed_configs) and has to be
     // asked in elections.
-    uint64_t active = commit_index_;
-    if (!state_.catching_up) {
-        active = config_->get_log_idx();
-        if (snapshot_ && snapshot_->get_last_config())
-            active = std::max(active, snapshot_->get_last_config()->get_log_idx());
-    }
+    const uint64_t active = state_.catching_up ? commit_index_ : config_->get_log_idx();
     const uint64_t first =
         std::max(std::min(initial_commit_index_, active) + 1, log_.start_index());
     constexpr uint64_t chunk = 1000;  // Bounds what is held at once.

@@ -17,8 +17,6 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
       commit_index_(from.commit_index) {
     if (snapshot_) {
         commit_index_ = std::max<uint64_t>(commit_index_, snapshot_->get_last_log_idx());
-        const ptr<cluster_config>& then = snapshot_->get_last_config();
-        if (then) past_configs_[then->get_log_idx()] = then;
     }
     initial_commit_index_ = commit_index_;
     if (!state_.catching_up) {
@@ -28,7 +26,6 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
     }
     durable_index_ = lag_target_ = log_.last_index();
     applied_index_ = initial_commit_index_;
-    past_configs_[config_->get_log_idx()] = config_;
     for (const ptr<srv_config>& server : config_->get_servers()) {
         if (server->get_id() == id()) {
             my_priority_ = server->get_priority();
@@ -41,8 +38,7 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
         p.id = peer_id;
         p.heartbeat_ms = settings_.params.heart_beat_interval_;
     }
-    scan_configs();
-    if (state_.catching_up) recognise_foreign_log();
+    recover_configs();
 }
 
 raft::~raft() = default;

@@ -331,6 +331,7 @@ private:
     void apply_config(const ptr<cluster_config>& next);
     void add_peer(const ptr<srv_config>& server);
     void remove_peer(int32_t id);
+    void recover_configs();
     void scan_configs();
     void recognise_foreign_log();
 

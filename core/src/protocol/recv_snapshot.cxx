@@ -133,12 +133,12 @@ void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     if (config) past_configs_[config->get_log_idx()] = config;
     commit_index_ = std::max(commit_index_, through);
     lag_target_ = through;
-    scan_configs();
     if (config && config->get_log_idx() > config_->get_log_idx() &&
         !mutated(mutation::snapshot_config_ignored)) {
         out_->save_config = config;
         apply_config(config);
     }
+    scan_configs();
     // Only now, with state and log in agreement, is the reception over (B30).
     state_.receiving_snapshot = false;
     save_state();

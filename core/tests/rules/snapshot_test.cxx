@@ -372,6 +372,37 @@ TEST(snapshot, half_installed_snapshot_is_taken_again) {
     EXPECT_TRUE(s.out.saves.empty()) << "now it has it";
 }
 
+/// Restarted with a snapshot that ends in this configuration, having saved an older one.
+setup behind_its_snapshot(const ptr<cluster_config>& config) {
+    setup s;
+    s.config = config_of({1, 2, 3}, 1);
+    s.with_log({1, 1, 1, 1, 1, 1, 1, 1, 1});
+    s.log_start = 10;
+    s.commit = 9;
+    s.last_snapshot = snapshot_at(9, 1, config);
+    return s;
+}
+
+// § 24.5: power failed between the end of the reception and the saving of the configuration.
+TEST(snapshot, configuration_of_an_installed_snapshot_outlives_a_crash) {
+    server s(behind_its_snapshot(config_of({1, 2, 3, 4}, 8)));
+    ASSERT_TRUE(s.out.save_config);
+    EXPECT_EQ(s.out.save_config->get_log_idx(), 8u);
+    EXPECT_TRUE(s.noticed(notice::config_active));
+    EXPECT_EQ(s.core->config()->get_servers().size(), 4u);
+    EXPECT_FALSE(s.core->config_in_progress());
+}
+
+// A voter acts on its own removal once those who stay know of it, over a restart as well.
+TEST(snapshot, own_removal_in_a_snapshot_waits_for_the_others) {
+    server s(behind_its_snapshot(config_of({2, 3}, 8)));
+    EXPECT_EQ(s.core->config()->get_servers().size(), 3u);
+    EXPECT_TRUE(s.core->config_in_progress());
+    s.receive(append(2, 2, 9, 1, 9));
+    EXPECT_TRUE(s.noticed(notice::removed_from_cluster));
+    EXPECT_EQ(s.core->config()->get_servers().size(), 2u);
+}
+
 // § 39.15: what was waiting for the disk when a snapshot discarded it is never acknowledged.
 TEST(snapshot, discarded_entries_are_not_acknowledged) {
     server s;
