@@ -13,20 +13,53 @@ uint64_t raft::own_durable_index() const {
     return std::min(durable_index_, log_.last_index());
 }
 
-uint64_t raft::quorum_index(const cluster_config& config) const {
+uint64_t raft::held_by(int32_t quorum, const cluster_config& config) const {
     std::vector<uint64_t> matched;
-    int32_t receivers = 0;
     for (const ptr<srv_config>& server : config.get_servers()) {
         if (!is_regular(*server)) continue;
         const peer_progress* p = find_peer(server->get_id());
-        receivers += p && p->transfer ? 1 : 0;
         matched.push_back(server->get_id() == id() ? own_durable_index() : p ? p->match : 0);
     }
-    const size_t quorum =
-        static_cast<size_t>(commit_quorum_among(static_cast<int32_t>(matched.size()), receivers));
-    if (matched.size() < quorum) return 0;
+    const size_t place = static_cast<size_t>(quorum);
+    if (matched.size() < place) return 0;
     std::sort(matched.begin(), matched.end(), std::greater<uint64_t>());
-    return matched[quorum - 1];
+    return matched[place - 1];
+}
+
+int32_t raft::left_out() const {
+    // Who receives a snapshot need not be waited for, if the program wants that (behaviour 15.1).
+    // A quorum without him still meets the majorities of the same voters (commit_quorum_among), but
+    // not always those of voters that differ by one server, and a later leader may be elected by
+    // these (decisive_configs). So nobody is left out
+    //
+    // - while the voters are changing: the next ones may elect somebody who lacks what the present
+    //   ones committed behind the change;
+    // - if the present ones were not always there, and we do not know who was there before.
+    //
+    // Otherwise the log of whoever is elected first without an entry of ours ends in the same
+    // voters as ours: they were committed before the entry, and others would stand behind it. He
+    // asks those voters; or, if he did not hear that they were committed, those before them, and
+    // the present ones too if one has left. What is left is that one has come and he asks those
+    // before alone: see quorum_index.
+    if (!settings_.params.exclude_snp_receiver_from_quorum_ || !former_voters_) return 0;
+    if (voters_are_changing()) return 0;
+    int32_t receivers = 0;
+    for (const auto& [peer_id, p] : peers_) receivers += counts(p) && p.transfer ? 1 : 0;
+    return receivers;
+}
+
+uint64_t raft::quorum_index(const cluster_config& config) const {
+    auto full_quorum = [this](const cluster_config& c) {
+        return commit_quorum_among(voters_of(c), 0);
+    };
+    const int32_t full = full_quorum(config);
+    const int32_t reduced =
+        &config == config_.get() ? commit_quorum_among(voters_of(config), left_out()) : full;
+    const uint64_t index = held_by(reduced, config);
+    if (reduced == full) return index;
+    const cluster_config& before = *former_voters_;
+    const bool has_grown = keeps_voters(before, config) && !same_voters(before, config);
+    return has_grown ? std::min(index, held_by(full_quorum(before), before)) : index;
 }
 
 bool raft::leaver_needs_us() const {

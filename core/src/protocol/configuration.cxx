@@ -26,6 +26,7 @@ void raft::recover_configs() {
         // cluster of one that it was.
         const bool newer = !state_.catching_up && then->get_log_idx() > config_->get_log_idx();
         (newer ? uncommitted_configs_ : past_configs_)[then->get_log_idx()] = then;
+        if (newer) config_gap_end_ = then->get_log_idx();
     }
     scan_configs();
     if (state_.catching_up) recognise_foreign_log();
@@ -78,6 +79,11 @@ ptr<cluster_config> raft::newest_config() const {
     return uncommitted_configs_.empty() ? config_ : uncommitted_configs_.rbegin()->second;
 }
 
+bool raft::voters_are_changing() const {
+    return std::any_of(uncommitted_configs_.begin(), uncommitted_configs_.end(),
+                       [this](const auto& c) { return !same_voters(*c.second, *config_); });
+}
+
 std::vector<const cluster_config*> raft::decisive_configs() const {
     // Configurations act at commit, so servers may use different ones, and a candidate's may be
     // several changes old. Why do the majorities of two decisions meet all the same, so that every
@@ -99,7 +105,7 @@ std::vector<const cluster_config*> raft::decisive_configs() const {
          c != uncommitted_configs_.end(); ++c) {
         const cluster_config* next = c->second.get();
         const bool loses = !keeps_voters(*before, *next);
-        if (!loses && keeps_voters(*next, *before)) continue;  // The same voters.
+        if (same_voters(*before, *next)) continue;
         if (asked.back() != before) asked.push_back(before);
         if (loses) asked.push_back(next);
         before = next;
@@ -173,6 +179,7 @@ void raft::leave_catching_up_if_member() {
 }
 
 void raft::on_replace_config(const inputs::replace_config& in) {
+    config_gap_end_ = std::max(config_gap_end_, in.config->get_log_idx());
     out_->save_config = in.config;
     apply_config(in.config);
 }
@@ -180,6 +187,11 @@ void raft::on_replace_config(const inputs::replace_config& in) {
 void raft::apply_config(const ptr<cluster_config>& next) {
     ptr<cluster_config> before = config_;
     config_ = next;
+    if (next->get_log_idx() <= config_gap_end_) {
+        former_voters_ = nullptr;
+    } else if (!same_voters(*before, *next)) {
+        former_voters_ = before;
+    }
     broadcast_priorities_.clear();
     for (const ptr<srv_config>& server : before->get_servers()) {
         if (!next->get_server(server->get_id())) removed_ids_.insert(server->get_id());

@@ -92,6 +92,10 @@ bool keeps_voters(const cluster_config& before, const cluster_config& after) {
     return true;
 }
 
+bool same_voters(const cluster_config& a, const cluster_config& b) {
+    return keeps_voters(a, b) && keeps_voters(b, a);
+}
+
 bool has_voters(const cluster_config& config) {
     return voters_of(config) > 0;
 }

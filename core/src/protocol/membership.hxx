@@ -39,6 +39,9 @@ int32_t voters_of(const cluster_config& config);
 /// Does everybody who votes in `before` vote in `after` too?
 bool keeps_voters(const cluster_config& before, const cluster_config& after);
 
+/// Do the same servers vote in both?
+bool same_voters(const cluster_config& a, const cluster_config& b);
+
 /// Does anybody vote in it? A configuration without voters could never be left again.
 bool has_voters(const cluster_config& config);
 

@@ -13,6 +13,7 @@ raft::raft(const settings& s, uint64_t seed, const log_view& log, const recovere
       log_(log),
       state_(from.state),
       config_(from.config),
+      former_voters_(from.config->get_log_idx() == 0 ? from.config : nullptr),
       snapshot_(from.last_snapshot),
       commit_index_(from.commit_index) {
     if (snapshot_) {
@@ -317,13 +318,12 @@ int32_t raft::election_quorum_among(int32_t voters) const {
     return quorum_of(voters, settings_.params.custom_election_quorum_size_);
 }
 
-int32_t raft::commit_quorum_among(int32_t voters, int32_t receivers) const {
+int32_t raft::commit_quorum_among(int32_t voters, int32_t left_out) const {
     if (quorum_is_adjusted()) return adjusted_quorum_size;
-    const raft_params& params = settings_.params;
-    const int32_t n = voters - (params.exclude_snp_receiver_from_quorum_ ? receivers : 0);
-    const int32_t custom = params.custom_commit_quorum_size_;
+    const int32_t n = voters - left_out;
+    const int32_t custom = settings_.params.custom_commit_quorum_size_;
     if (n == voters || (custom >= 1 && custom <= n)) return quorum_of(n, custom);
-    // Receivers vote, so what is committed without them must still meet every election quorum.
+    // Those left out vote, so what is committed without them must still meet every election quorum.
     return std::max(quorum_of(n, 0), voters - election_quorum_among(voters) + 1);
 }
 
@@ -332,9 +332,7 @@ int32_t raft::election_quorum() const {
 }
 
 int32_t raft::commit_quorum() const {
-    int32_t receivers = 0;
-    for (const auto& [peer_id, p] : peers_) receivers += counts(p) && p.transfer ? 1 : 0;
-    return commit_quorum_among(voters(), receivers);
+    return commit_quorum_among(voters(), left_out());
 }
 
 int32_t raft::highest_priority() const {

@@ -139,7 +139,7 @@ private:
     bool is_voter() const { return is_voter_in(*config_); }
     int32_t voters() const;
     int32_t election_quorum_among(int32_t voters) const;
-    int32_t commit_quorum_among(int32_t voters, int32_t receivers) const;
+    int32_t commit_quorum_among(int32_t voters, int32_t left_out) const;
     int32_t highest_priority() const;
     int32_t max_heartbeat_ms() const;
 
@@ -225,6 +225,8 @@ private:
     void send_more(peer_progress& p, bool refused);
 
     // commit.cxx
+    uint64_t held_by(int32_t quorum, const cluster_config& config) const;
+    int32_t left_out() const;
     uint64_t quorum_index(const cluster_config& config) const;
     bool leaver_needs_us() const;
     uint64_t commit_candidate() const;
@@ -326,6 +328,7 @@ private:
     void leave_catching_up_if_member();
     void append_config(const ptr<cluster_config>& next);
     ptr<cluster_config> newest_config() const;
+    bool voters_are_changing() const;
     std::vector<const cluster_config*> decisive_configs() const;
     void on_replace_config(const inputs::replace_config& in);
     void apply_config(const ptr<cluster_config>& next);
@@ -368,6 +371,10 @@ private:
     ptr<cluster_config> config_;
     std::map<uint64_t, ptr<cluster_config>> past_configs_;         ///< Committed, by log index.
     std::map<uint64_t, ptr<cluster_config>> uncommitted_configs_;  ///< In the log, not active yet.
+    /// Of before the last change of voters; the founding one if there was none; null: not known,
+    /// as after most restarts.
+    ptr<cluster_config> former_voters_;
+    uint64_t config_gap_end_ = 0;  ///< Up to here we may have missed a configuration between two.
     ptr<snapshot> snapshot_;
     std::map<int32_t, int32_t> broadcast_priorities_;  ///< Since the last configuration, by server.
 

@@ -63,6 +63,7 @@ void raft::join(const cluster_config& theirs, const req_msg& req, bool alone) {
     past_configs_.clear();
     ptr<cluster_config> config = copy_of(theirs);
     past_configs_[config->get_log_idx()] = config;
+    config_gap_end_ = config->get_log_idx();
     out_->save_config = config;
     apply_config(config);
 }

@@ -135,6 +135,7 @@ void raft::adopt_snapshot(const ptr<snapshot>& meta, bool discarded) {
     lag_target_ = through;
     if (config && config->get_log_idx() > config_->get_log_idx() &&
         !mutated(mutation::snapshot_config_ignored)) {
+        config_gap_end_ = config->get_log_idx();
         out_->save_config = config;
         apply_config(config);
     }

@@ -313,8 +313,9 @@ TEST(snapshot, older_snapshot_does_not_replace_a_newer_one) {
 
 /// A leader of this many whose others are all sent a snapshot, except 2.
 struct sending_snapshots : server {
-    explicit sending_snapshots(std::vector<int32_t> members, bool shrink = true)
-        : server(kind(members, shrink)) {
+    explicit sending_snapshots(std::vector<int32_t> members, bool shrink = true,
+                               uint64_t config_index = 0)
+        : server(kind(members, shrink, config_index)) {
         become_leader();
         const std::vector<outgoing> probes = out.send;
         persist();
@@ -323,9 +324,9 @@ struct sending_snapshots : server {
         }
         to_two = probes.front();
     }
-    static setup kind(const std::vector<int32_t>& members, bool shrink) {
+    static setup kind(const std::vector<int32_t>& members, bool shrink, uint64_t config_index) {
         setup s = compacted();
-        s.config = config_of(members);
+        s.config = config_of(members, config_index);
         s.params.exclude_snp_receiver_from_quorum_ = shrink;
         return s;
     }
@@ -351,6 +352,72 @@ TEST(snapshot, commit_quorum_without_receivers_meets_election_quorums) {
         sending_snapshots s(members);
         EXPECT_GT(s.core->commit_quorum() + s.core->election_quorum(), n);
     }
+}
+
+/// Admits server `id`; the others accept everything, and it is committed.
+void admit(server& s, int32_t id) {
+    inputs::add_server in;
+    in.number = 5;
+    in.server = cs_new<srv_config>(id, endpoint(id));
+    s.step(in);
+    s.answer(s.one_to(id), 0, s.core->last_log_index() + 1, true);
+    const std::vector<outgoing> open = s.out.send;
+    s.persist();
+    s.settle(open);
+}
+
+// Raft 6: while the voters change, a later leader may be elected by the next ones. Four voters and
+// two of them are no majority of five.
+TEST(snapshot, receivers_count_while_the_voters_change) {
+    sending_snapshots s({1, 2, 3, 4});
+    s.accept(s.to_two);
+    s.answer_question();
+    inputs::add_server in;
+    in.number = 5;
+    in.server = cs_new<srv_config>(5, endpoint(5));
+    s.step(in);
+    EXPECT_EQ(s.core->commit_quorum(), 2);
+    s.answer(s.one_to(5), 0, s.core->last_log_index() + 1, true);
+    ASSERT_TRUE(s.core->config_in_progress());
+    EXPECT_EQ(s.core->commit_quorum(), 3);
+    s.persist();
+    s.heartbeat(2);
+    s.settle();
+    EXPECT_LT(s.core->commit_index(), s.core->last_log_index());
+}
+
+// A leader may still be elected by the voters of before the last addition, who do not ask the one
+// that was added: that one is no substitute for the receiver.
+TEST(snapshot, voter_that_was_added_last_replaces_no_receiver) {
+    setup with = compacted();
+    with.params.exclude_snp_receiver_from_quorum_ = true;
+    server s(with);
+    s.lead();
+    admit(s, 4);
+    ASSERT_EQ(s.core->config()->get_servers().size(), 4u);
+    s.heartbeat(4);
+    s.settle();
+    s.propose();
+    const outgoing to_two = s.one_to(2), to_three = s.one_to(3), to_four = s.one_to(4);
+    s.durable();
+    s.answer(to_three, s.core->term(), 1, false);
+    ASSERT_EQ(s.out.reads.size(), 1u);
+    EXPECT_EQ(s.core->commit_quorum(), 2);
+    s.accept(to_four);
+    s.answer_question();
+    EXPECT_LT(s.core->commit_index(), s.core->last_log_index()) << "2, 3 may elect one of them";
+    s.accept(to_two);
+    s.answer_question();
+    EXPECT_EQ(s.core->commit_index(), s.core->last_log_index());
+}
+
+// After a restart nobody knows whom the last change of voters added.
+TEST(snapshot, receivers_count_if_the_former_voters_are_not_known) {
+    sending_snapshots s({1, 2, 3, 4}, true, 3);
+    EXPECT_EQ(s.core->commit_quorum(), 3);
+    s.accept(s.to_two);
+    s.answer_question();
+    EXPECT_LT(s.core->commit_index(), s.core->last_log_index());
 }
 
 // B30: power failed when the state was installed and the log was not. Nothing else can cure that,
