@@ -27,13 +27,14 @@ public:
         left_ -= size;
         return bytes;
     }
-    /// False: the connection ended first. What is held never exceeds what arrived by more than one
-    /// piece.
+    /// False: the connection ended first. What is held is the first piece or twice of what
+    /// arrived at most.
     bool read(nuraft::transport::frame_body& body, size_t size) {
         body.start(size);
         for (size_t arrived = 0; !body.complete();) {
             const nuraft::transport::frame_body::piece piece = body.next_piece();
-            require(body.size() <= arrived + nuraft::transport::frame_body::max_piece_size,
+            require(body.size() <=
+                        std::max(nuraft::transport::frame_body::first_piece_size, 2 * arrived),
                     "a body of ", body.size(), " bytes is held when ", arrived, " arrived");
             if (piece.size > left_) return false;
             std::copy_n(take(piece.size), piece.size, piece.data);

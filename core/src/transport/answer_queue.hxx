@@ -9,6 +9,7 @@
 #include "buffer.hxx"
 #include "ptr.hxx"
 #include "req_msg.hxx"
+#include "transport/frame_budget.hxx"
 
 namespace nuraft {
 namespace transport {
@@ -24,9 +25,9 @@ public:
     static constexpr size_t max_bytes = 64 << 20;
 
     bool has_room() const { return slots_.size() < max_requests && bytes_ < max_bytes && !ending_; }
-    /// Takes a request of `bytes` in; the number names it.
-    uint64_t add(ptr<req_msg> req, size_t bytes) {
-        slots_.push_back({std::move(req), bytes, state::waiting, nullptr, ""});
+    /// Takes a request of `bytes` in, and what it holds of a budget; the number names it.
+    uint64_t add(ptr<req_msg> req, size_t bytes, frame_share share = frame_share()) {
+        slots_.push_back({std::move(req), bytes, std::move(share), state::waiting, nullptr, ""});
         bytes_ += bytes;
         return first_ + slots_.size() - 1;
     }
@@ -45,7 +46,7 @@ public:
     /// Nothing more is read, and the connection ends once all requests are answered.
     void end_after_all(std::string reason) {
         ending_ = true;
-        slots_.push_back({nullptr, 0, state::end, nullptr, std::move(reason)});
+        slots_.push_back({nullptr, 0, frame_share(), state::end, nullptr, std::move(reason)});
     }
 
     /// Takes out the answers that may leave now, in order.
@@ -69,6 +70,7 @@ private:
     struct slot {
         ptr<req_msg> req;
         size_t bytes;
+        frame_share share;
         state what;
         ptr<buffer> frame;
         std::string reason;

@@ -1,6 +1,8 @@
 #include "transport/listener.hxx"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "transport/raft_server_sink.hxx"
 
@@ -8,16 +10,17 @@ namespace nuraft {
 namespace transport {
 
 std::shared_ptr<listener> listener::open(std::shared_ptr<service_core> core, uint16_t port,
-                                         ptr<logger> log) {
-    std::shared_ptr<listener> made(new listener(std::move(core), std::move(log)));
+                                         ptr<logger> log, const door_limits& limits) {
+    std::shared_ptr<listener> made(new listener(std::move(core), std::move(log), limits));
     if (!made->bind(port)) return nullptr;
     if (made->core_->add(made)) return made;
     made->stop();
     return nullptr;
 }
 
-listener::listener(std::shared_ptr<service_core> core, ptr<logger> log)
+listener::listener(std::shared_ptr<service_core> core, ptr<logger> log, const door_limits& limits)
     : core_(std::move(core)),
+      policy_(std::make_shared<door_policy>(limits)),
       log_(std::move(log)),
       acceptor_(std::make_unique<tcp::acceptor>(core_->context())),
       retry_timer_(std::make_unique<asio::steady_timer>(core_->context())) {}
@@ -55,7 +58,7 @@ void listener::listen_to(std::shared_ptr<request_sink> sink) {
 void listener::accept_next() {
     if (!acceptor_ || !sink_) return;
     std::weak_ptr<listener> weak = weak_from_this();
-    auto next = std::make_shared<session>(core_, sink_, log_, [weak](uint64_t id) {
+    auto next = std::make_shared<session>(core_, policy_, sink_, log_, [weak](uint64_t id) {
         if (std::shared_ptr<listener> self = weak.lock()) self->session_ended(id);
     });
     acceptor_->async_accept(next->socket(), [weak, next](const asio::error_code& ec) {
@@ -77,15 +80,22 @@ void listener::accepted(const std::shared_ptr<session>& s, const asio::error_cod
         });
         return;
     }
-    if (sessions_.size() < max_sessions) {
-        sessions_.emplace(s->id(), s);
-        s->start();
-    } else {
-        TRANSPORT_LOG(
-            log_, warning,
-            "a connection was refused: " + std::to_string(max_sessions) + " are open already");
-    }
+    if (sessions_.size() >= policy_->limits.sessions_max) make_place();
+    sessions_.emplace(s->id(), s);
+    s->start();
     accept_next();
+}
+
+void listener::make_place() {
+    const auto rank = [](const auto& entry) {
+        return std::make_pair(entry.second->last_request(), entry.first);
+    };
+    const auto least = std::min_element(
+        sessions_.begin(), sessions_.end(),
+        [&](const auto& left, const auto& right) { return rank(left) < rank(right); });
+    if (least == sessions_.end()) return;
+    least->second->close("it gave way to a new connection");
+    sessions_.erase(least);
 }
 
 void listener::session_ended(uint64_t id) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "rpc_listener.hxx"
+#include "transport/door_policy.hxx"
 #include "transport/request_sink.hxx"
 #include "transport/service_core.hxx"
 #include "transport/session.hxx"
@@ -14,24 +15,27 @@
 namespace nuraft {
 namespace transport {
 
-/// Accepts connections on one port and keeps their sessions. Thread-safe.
+/// Accepts connections on one port and keeps their sessions. When there are as many as there may
+/// be, a new one takes the place of the session from which no valid request has come for the
+/// longest: strangers first, so that those who connect and say nothing keep nobody out.
+/// Thread-safe.
 class listener : public rpc_listener,
                  public closable,
                  public std::enable_shared_from_this<listener> {
 public:
-    /// Connections served at once; more are closed at the door.
-    static constexpr size_t max_sessions = 256;
     /// Pause after a failure to accept, such as a lack of file descriptors.
     static constexpr int accept_retry_ms = 100;
 
     /// Binds and listens on all IPv4 addresses; port 0 lets the system choose. Null, with a line in
     /// the log, if that fails or the service is stopped.
     static std::shared_ptr<listener> open(std::shared_ptr<service_core> core, uint16_t port,
-                                          ptr<logger> log);
+                                          ptr<logger> log,
+                                          const door_limits& limits = door_limits());
     ~listener() override;
 
     /// The port that is bound.
     uint16_t port() const { return port_; }
+    const door_policy& policy() const { return *policy_; }
 
     void listen(ptr<msg_handler>& handler) override;
     /// The same for any sink. Once.
@@ -45,14 +49,16 @@ public:
 private:
     using tcp = asio::ip::tcp;
 
-    listener(std::shared_ptr<service_core> core, ptr<logger> log);
+    listener(std::shared_ptr<service_core> core, ptr<logger> log, const door_limits& limits);
 
     bool bind(uint16_t port);
     void accept_next();
     void accepted(const std::shared_ptr<session>& s, const asio::error_code& ec);
+    void make_place();
     void session_ended(uint64_t id);
 
     const std::shared_ptr<service_core> core_;
+    const std::shared_ptr<door_policy> policy_;
     const ptr<logger> log_;
     uint16_t port_ = 0;
 

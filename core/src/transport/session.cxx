@@ -67,9 +67,11 @@ auto session::then(const stream_ptr& link, void (session::*step)(const stream_pt
     };
 }
 
-session::session(std::shared_ptr<service_core> core, std::shared_ptr<request_sink> sink,
-                 ptr<logger> log, std::function<void(uint64_t)> ended)
+session::session(std::shared_ptr<service_core> core, std::shared_ptr<door_policy> policy,
+                 std::shared_ptr<request_sink> sink, ptr<logger> log,
+                 std::function<void(uint64_t)> ended)
     : core_(std::move(core)),
+      policy_(std::move(policy)),
       log_(std::move(log)),
       ended_(std::move(ended)),
       id_(core_->next_session_id()),
@@ -93,6 +95,7 @@ void session::open(const stream_ptr& link) {
     peer_.address = peer.address().to_string();
     peer_.port = peer.port();
     link->opened();
+    link->end_without_peer();
     if (!link->is_tls()) return read_on(link);
 
     link->timer().expires_after(std::chrono::milliseconds(handshake_limit_ms));
@@ -125,6 +128,7 @@ void session::read_on(const stream_ptr& link) {
 }
 
 void session::await_part(const stream_ptr& link) {
+    if (in_body_) watch_for_stall(link);
     link->async_read(wanted_, then(link, &session::part_read, &session::end_after_answers));
 }
 
@@ -137,14 +141,9 @@ void session::part_read(const stream_ptr& link) {
 
 /// `wanted_` is filled: says what comes next. False: nothing, for now or for good.
 bool session::take_part(const stream_ptr& link) {
-    if (!in_body_) {
-        body_.start(0);
-        const verdict v = parse_request_header(header_bytes_.data(), header_);
-        if (!v.ok()) return refuse_frame(link, v), false;
-        body_.start(header_.body_size);
-        in_body_ = true;
-    }
+    if (!in_body_ && !begin_frame(link)) return false;
     if (!body_.complete()) {
+        if (!has_memory_for_next_piece(link)) return false;
         const frame_body::piece piece = body_.next_piece();
         wanted_ = asio::buffer(piece.data, piece.size);
         return true;
@@ -152,6 +151,53 @@ bool session::take_part(const stream_ptr& link) {
     in_body_ = false;
     wanted_ = asio::buffer(header_bytes_);
     return take_request(link) && !over_ && answers_.has_room();
+}
+
+bool session::begin_frame(const stream_ptr& link) {
+    const verdict v = parse_request_header(header_bytes_.data(), header_);
+    if (!v.ok()) return refuse_frame(link, v), false;
+    body_.start(header_.body_size);
+    share_ = frame_share(last_request_ > 0 ? policy_->members : policy_->strangers);
+    in_body_ = true;
+    return true;
+}
+
+/// So much that a small frame is never refused because others send large ones; more of it only
+/// within what all sessions share.
+bool session::has_memory_for_next_piece(const stream_ptr& link) {
+    const size_t memory = body_.memory_with_next_piece();
+    if (memory <= frame_body::first_piece_size || share_.grow_to(memory)) return true;
+    const std::string reason = "no memory for " + std::to_string(memory) + " bytes of a frame of " +
+                               std::to_string(header_.body_size);
+    TRANSPORT_LOG(log_, warning,
+                  reason + " from " + peer_.address + ":" + std::to_string(peer_.port) +
+                      ": other connections have taken it");
+    drop_frame();
+    end_after_answers(link, reason);
+    return false;
+}
+
+void session::drop_frame() {
+    body_.release();
+    share_ = frame_share();
+}
+
+/// Looks again when the time for the piece asked for now is over, with one timer for all pieces:
+/// most arrive at once, and setting a timer for each would cost more than reading it.
+void session::watch_for_stall(const stream_ptr& link) {
+    stall_deadline_ =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(policy_->limits.stall_ms);
+    if (!watching_) look_for_stall(link);
+}
+
+void session::look_for_stall(const stream_ptr& link) {
+    watching_ = in_body_;
+    if (!in_body_) return;
+    if (std::chrono::steady_clock::now() >= stall_deadline_)
+        return finish("a frame was not continued within " +
+                      std::to_string(policy_->limits.stall_ms) + " ms");
+    link->timer().expires_at(stall_deadline_);
+    link->timer().async_wait(then(link, &session::look_for_stall, &session::end_now));
 }
 
 bool session::take_request(const stream_ptr& link) {
@@ -162,12 +208,17 @@ bool session::take_request(const stream_ptr& link) {
     if (!accept_metadata(options.read_req_meta_, options.invoke_req_cb_on_empty_meta_, *request.msg,
                          nullptr, log_, request.metadata))
         return end_after_answers(link, "the metadata of a request was refused"), false;
-    submit(request.msg);
+    last_request_ = policy_->next_request();
+    drop_frame();
+    frame_share held(policy_->members);
+    if (!held.grow_to(header_.body_size))
+        return end_after_answers(link, "no memory for one more request"), false;
+    submit(request.msg, std::move(held));
     return true;
 }
 
-void session::submit(const ptr<req_msg>& req) {
-    const uint64_t number = answers_.add(req, header_.body_size);
+void session::submit(const ptr<req_msg>& req, frame_share held) {
+    const uint64_t number = answers_.add(req, header_.body_size, std::move(held));
     announce(*req);
     auto done = answer_once([weak = weak_from_this(), number](ptr<resp_msg> resp) {
         if (std::shared_ptr<session> self = weak.lock())
@@ -263,6 +314,7 @@ void session::refuse_frame(const stream_ptr& link, const verdict& v) {
     TRANSPORT_LOG(
         log_, warning,
         "bad request from " + peer_.address + ":" + std::to_string(peer_.port) + ": " + v.reason);
+    drop_frame();
     end_after_answers(link, v.reason);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -8,7 +10,9 @@
 #include <vector>
 
 #include "transport/answer_queue.hxx"
+#include "transport/door_policy.hxx"
 #include "transport/frame_body.hxx"
+#include "transport/frame_budget.hxx"
 #include "transport/leader_watch.hxx"
 #include "transport/request_codec.hxx"
 #include "transport/request_sink.hxx"
@@ -19,8 +23,8 @@ namespace nuraft {
 namespace transport {
 
 /// The accepting side of one connection: reads requests, hands them to the sink and writes the
-/// answers in the order of the requests. A frame that lies, a request without an answer or a lost
-/// connection end this session and nothing else.
+/// answers in the order of the requests. A frame that lies, stalls or is too much, a request
+/// without an answer or a lost connection end this session and nothing else.
 class session : public std::enable_shared_from_this<session> {
 public:
     /// How long a TLS handshake may take, and how long a failed one keeps the connection.
@@ -28,10 +32,14 @@ public:
     static constexpr int failed_handshake_linger_ms = 500;
 
     /// `ended` is called once, from a worker, when the session is over.
-    session(std::shared_ptr<service_core> core, std::shared_ptr<request_sink> sink, ptr<logger> log,
+    session(std::shared_ptr<service_core> core, std::shared_ptr<door_policy> policy,
+            std::shared_ptr<request_sink> sink, ptr<logger> log,
             std::function<void(uint64_t)> ended);
 
     uint64_t id() const { return id_; }
+    /// Number of the latest valid request among those of all sessions; 0 for a stranger, that is
+    /// before the first. Any thread.
+    uint64_t last_request() const { return last_request_; }
     /// What the listener accepts into, before `start`.
     asio::ip::tcp::socket& socket() { return link_->socket(); }
     /// Begins to serve an accepted connection.
@@ -50,8 +58,13 @@ private:
     void await_part(const stream_ptr& link);
     void part_read(const stream_ptr& link);
     bool take_part(const stream_ptr& link);
+    bool begin_frame(const stream_ptr& link);
+    bool has_memory_for_next_piece(const stream_ptr& link);
     bool take_request(const stream_ptr& link);
-    void submit(const ptr<req_msg>& req);
+    void drop_frame();
+    void watch_for_stall(const stream_ptr& link);
+    void look_for_stall(const stream_ptr& link);
+    void submit(const ptr<req_msg>& req, frame_share held);
     void answer(const stream_ptr& link, uint64_t number, const ptr<resp_msg>& resp);
     void flush(const stream_ptr& link);
     void written(const stream_ptr& link);
@@ -81,9 +94,11 @@ private:
               void (session::*failed)(const stream_ptr&, const std::string&));
 
     const std::shared_ptr<service_core> core_;
+    const std::shared_ptr<door_policy> policy_;
     const ptr<logger> log_;
     const std::function<void(uint64_t)> ended_;
     const uint64_t id_;
+    std::atomic<uint64_t> last_request_{0};
 
     std::mutex lock_;  // guards link_ against ending while others post to it
     stream_ptr link_;  // null once ended
@@ -101,6 +116,9 @@ private:
     std::array<byte, request_header_size> header_bytes_;
     request_header header_;
     frame_body body_;
+    frame_share share_;                                                        // of `body_`
+    std::chrono::steady_clock::time_point stall_deadline_;                     // of the next piece
+    bool watching_ = false;                                                    // for a stall
     bool in_body_ = false;                                                     // the header is here
     asio::mutable_buffer wanted_{header_bytes_.data(), header_bytes_.size()};  // what to read next
 };

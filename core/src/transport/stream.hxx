@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "basic_types.hxx"
+#include "transport/peer_loss.hxx"
 #include "transport/tls.hxx"
 
 namespace nuraft {
@@ -65,6 +66,11 @@ public:
         socket().set_option(asio::ip::tcp::no_delay(true), ec);
         socket().non_blocking(true, ec);
         may_write_now_ = !ec && !tls_;
+    }
+
+    /// Has the system end the connection if the other end is gone without a farewell.
+    void end_without_peer() {
+        end_without_peer_of(socket());
     }
 
     /// Fills the area with what was read ahead. False if that is too little: `area` is then the

@@ -2,6 +2,8 @@
 // bytes are given as heap blocks of exactly their size, for the address sanitizer).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/bytes.hxx"
 #include "base/crc32.hxx"
 #include "log_entry.hxx"
@@ -340,8 +342,17 @@ TEST(frame_body, grows_with_what_arrives) {
     frame_body body;
     body.start(max_body_size);
     EXPECT_FALSE(body.complete());
-    EXPECT_EQ(body.next_piece().size, frame_body::max_piece_size);
-    EXPECT_EQ(body.size(), frame_body::max_piece_size);
+    size_t arrived = 0;
+    for (size_t wanted = frame_body::first_piece_size; arrived < 10 * frame_body::max_piece_size;
+         wanted = std::clamp(arrived, frame_body::first_piece_size, frame_body::max_piece_size)) {
+        const size_t memory = body.memory_with_next_piece();
+        EXPECT_LE(memory, std::max(frame_body::first_piece_size, 2 * arrived));
+        EXPECT_EQ(body.next_piece().size, wanted);
+        arrived += wanted;
+        EXPECT_EQ(body.size(), arrived);
+    }
+    body.release();
+    EXPECT_EQ(body.size(), 0u);
     body.start(3);
     const frame_body::piece rest = body.next_piece();
     EXPECT_EQ(rest.size, 3u);

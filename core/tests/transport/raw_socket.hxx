@@ -44,6 +44,13 @@ public:
     raw_socket(raw_socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     ~raw_socket() { close(); }
 
+    /// The port at this end.
+    uint16_t port() const {
+        sockaddr_in own{};
+        socklen_t size = sizeof(own);
+        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&own), &size);
+        return ntohs(own.sin_port);
+    }
     /// False if the other end does not take it.
     bool send(const void* bytes, size_t size) {
         const char* at = static_cast<const char*>(bytes);

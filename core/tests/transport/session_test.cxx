@@ -8,46 +8,12 @@
 #include "base/crc32.hxx"
 #include "transport/answer_queue.hxx"
 #include "transport/doubles.hxx"
+#include "transport/raw_frames.hxx"
 #include "transport/raw_socket.hxx"
-#include "transport/request_codec.hxx"
-#include "transport/response_codec.hxx"
 #include "transport/vectors.hxx"
 
 namespace nuraft {
 namespace transport {
-
-namespace {
-
-ptr<buffer> frame_of(req_msg& req, const std::string& metadata = "") {
-    ptr<buffer> frame;
-    encode_request(req, metadata, request_format(), frame);
-    return frame;
-}
-
-ptr<buffer> heartbeat_frame(ulong number) {
-    return frame_of(*heartbeat(number));
-}
-
-/// Reads one answer; its next_idx, or all ones if none came.
-ulong read_answer(raw_socket& from) {
-    const std::vector<byte> bytes = from.receive(response_header_size);
-    response_header header;
-    if (bytes.size() < response_header_size || !parse_response_header(bytes.data(), header).ok())
-        return ~0ull;
-    from.receive(header.body_size);
-    return header.next_idx;
-}
-
-/// A header under a good checksum, with any body size.
-std::vector<byte> sealed_header(int32 body_size) {
-    const ptr<buffer> frame = heartbeat_frame(1);
-    std::vector<byte> bytes(frame->data_begin(), frame->data_begin() + request_header_size);
-    store_little_endian(bytes.data() + 42, body_size);
-    store_little_endian(bytes.data() + 46, crc32(bytes.data(), request_header_crc_span));
-    return bytes;
-}
-
-}  // namespace
 
 TEST(session, answers_what_comes_in_any_segmentation) {
     served s;
@@ -458,13 +424,14 @@ TEST(listener, outlives_its_service_harmlessly) {
 TEST(listener, connections_are_bounded) {
     served s;
     std::vector<raw_socket> open;
-    for (size_t i = 0; i < listener::max_sessions; ++i)
+    for (size_t i = 0; i < door_limits().sessions_max; ++i)
         open.push_back(raw_socket::connected_to(s.port()));
     open.back().send(heartbeat_frame(1));
     EXPECT_EQ(read_answer(open.back()), 2u);  // all before it are accepted as well
-    EXPECT_TRUE(raw_socket::connected_to(s.port()).closed_by_peer());
-    open.front().send(heartbeat_frame(2));
-    EXPECT_EQ(read_answer(open.front()), 3u);
+    raw_socket one_more = raw_socket::connected_to(s.port());
+    EXPECT_TRUE(open.front().closed_by_peer());
+    one_more.send(heartbeat_frame(2));
+    EXPECT_EQ(read_answer(one_more), 3u);
 }
 
 }  // namespace transport
