@@ -50,6 +50,9 @@ pub enum ProposeError {
     /// This node is stopping; the command was not taken.
     #[error("this node is shutting down")]
     ShuttingDown,
+    /// This node has no part in the cluster any more; the command was not taken.
+    #[error("this node has failed: {0}")]
+    NodeFailed(String),
 }
 
 /// The part that a node plays in the present term.
@@ -104,6 +107,10 @@ pub struct Status {
     pub log_start_index: u64,
     /// Members of the committed configuration, by id.
     pub members: Vec<Member>,
+    /// Why this node has no part in the cluster any more, if that is so: its disk failed, or it
+    /// found a state that must not be. It answers from memory until it is stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failure: Option<String>,
 }
 
 /// How far a follower may lag behind what it knows to be committed and still call itself caught

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, Read};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
 const HANDOVER_POLL: Duration = Duration::from_millis(10);
 /// How long requests under way may take to finish once the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a node that has failed, and left the cluster, goes on to say so and to serve eventual
+/// reads before its process ends: time for load balancers and people to see it.
+const FAILURE_GRACE: Duration = Duration::from_secs(30);
 
 /// Why a node did not start or did not run to its proper end.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +63,9 @@ pub async fn bind(config: &Config) -> Result<TcpListener, ServeError> {
 
 /// Runs one node until `shutdown` resolves, then stops it in good order: the leadership handed
 /// over, no new connections, requests under way answered, the log closed.
+///
+/// A node that cannot go on leaves the cluster at once, answers from memory for
+/// [`FAILURE_GRACE`] unless `shutdown` resolves before, and is an error.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -92,8 +99,9 @@ async fn run_node(
     });
     let mut server = tokio::spawn(server.in_current_span());
 
+    let mut shutdown = pin!(shutdown);
     let result = tokio::select! {
-        () = shutdown => {
+        () = &mut shutdown => {
             info!("stopping");
             // First, and while requests are still taken: they wait for the new leader.
             hand_over(&node).await;
@@ -101,13 +109,25 @@ async fn run_node(
             let _ = stop_accepting.send(());
             drain(&mut server).await
         }
-        reason = node.failure() => Err(ServeError::Failed(reason)),
+        reason = node.failure() => {
+            leave_cluster(&node).await?;
+            warn!(grace = ?FAILURE_GRACE, "eventual reads are served for a while, nothing else");
+            // Either way it is over.
+            let _ = timeout(FAILURE_GRACE, shutdown).await;
+            Err(ServeError::Failed(reason))
+        }
         ended = &mut server => ended.map_err(|error| ServeError::Http(io::Error::other(error))),
     };
     server.abort();
-    blocking(move || node.shutdown()).await?;
+    leave_cluster(&node).await?;
     info!("stopped");
     result
+}
+
+/// Ends the node's part in the cluster; its state stays readable.
+async fn leave_cluster(node: &Arc<Node>) -> Result<(), ServeError> {
+    let node = Arc::clone(node);
+    blocking(move || node.shutdown()).await
 }
 
 /// Waits until all requests under way are answered, or for as long as that may take.

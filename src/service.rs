@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
 
 use crate::consensus::{Consensus, ProposeError, RETRY_PAUSE, Status};
 use crate::domain::command::{Command, Idempotency, Op};
@@ -21,8 +22,11 @@ pub struct Limits {
     /// How long a request may wait for the cluster.
     pub request_timeout: Duration,
     /// Most submissions in flight at a time, and most linearizable reads waiting at a time; one
-    /// more is refused at once.
+    /// more is refused at once. A submission is in flight until its command has an outcome, even
+    /// if nobody waits for that any more.
     pub in_flight_max: usize,
+    /// Most bytes of commands in flight at a time, in the same sense.
+    pub bytes_in_flight_max: usize,
 }
 
 impl Default for Limits {
@@ -30,6 +34,7 @@ impl Default for Limits {
         Limits {
             request_timeout: Duration::from_secs(5),
             in_flight_max: 4_096,
+            bytes_in_flight_max: 64 << 20,
         }
     }
 }
@@ -59,6 +64,9 @@ pub enum SubmitError {
     /// This node is stopping: nothing was written.
     #[error("this node is shutting down")]
     ShuttingDown,
+    /// This node has no part in the cluster any more: nothing was written.
+    #[error("this node has failed: {0}")]
+    NodeFailed(String),
 }
 
 /// Why a read has no state.
@@ -79,6 +87,9 @@ pub enum ReadError {
     /// This node is stopping.
     #[error("this node is shutting down")]
     ShuttingDown,
+    /// This node has no part in the cluster any more.
+    #[error("this node has failed: {0}")]
+    NodeFailed(String),
 }
 
 /// The service over one node of the replicated log. Clones share everything.
@@ -88,6 +99,7 @@ pub struct FarmService<C> {
     node_id: i32,
     limits: Limits,
     submissions: Arc<Semaphore>,
+    submitted_bytes: Arc<Semaphore>,
     barriers: mpsc::Sender<oneshot::Sender<BarrierResult>>,
 }
 
@@ -98,6 +110,7 @@ impl<C> Clone for FarmService<C> {
             node_id: self.node_id,
             limits: self.limits,
             submissions: Arc::clone(&self.submissions),
+            submitted_bytes: Arc::clone(&self.submitted_bytes),
             barriers: self.barriers.clone(),
         }
     }
@@ -125,6 +138,7 @@ impl<C: Consensus> FarmService<C> {
             consensus,
             limits,
             submissions: Arc::new(Semaphore::new(limits.in_flight_max)),
+            submitted_bytes: Arc::new(Semaphore::new(limits.bytes_in_flight_max)),
             barriers,
         }
     }
@@ -140,10 +154,7 @@ impl<C: Consensus> FarmService<C> {
         op: Op,
         idempotency: Option<Idempotency>,
     ) -> Result<Outcome, SubmitError> {
-        let _permit = self
-            .submissions
-            .try_acquire()
-            .map_err(|_| SubmitError::Overloaded)?;
+        let place = take(&self.submissions, 1)?;
         if sabotage::reserves_outside_the_log() {
             let state = self.consensus.state();
             if let Some(refusal) = sabotage::refusal(&state, &op) {
@@ -151,8 +162,10 @@ impl<C: Consensus> FarmService<C> {
             }
         }
         let time = Time::from_now(self.limits.request_timeout);
-        let command = command_now(op, idempotency);
-        let outcome = propose(&*self.consensus, &command, time).await?;
+        let mut proposal = Proposal::new(&command_now(op, idempotency));
+        let memory = take(&self.submitted_bytes, proposal.bytes.len())?;
+        proposal.slot = Arc::new(vec![place, memory]);
+        let outcome = propose(&self.consensus, proposal, time).await?;
         // The write stands, whether or not this node is quick to apply it.
         let _ = timeout_at(time.deadline, self.consensus.wait_applied(outcome.index)).await;
         Ok(outcome)
@@ -220,15 +233,16 @@ async fn propose_barriers<C: Consensus>(
 ) {
     let mut sharers = Vec::new();
     while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
-        let command = command_now(Op::Barrier, None);
+        let barrier = Proposal::new(&command_now(Op::Barrier, None));
         let time = Time::from_now(limits.request_timeout);
-        let result = match propose(&*consensus, &command, time).await {
+        let result = match propose(&consensus, barrier, time).await {
             Ok(outcome) => Ok(outcome.index),
             Err(SubmitError::NoQuorum(reason) | SubmitError::OutcomeUnknown(reason)) => {
                 Err(ReadError::NoQuorum(reason))
             }
             Err(SubmitError::Overloaded) => Err(ReadError::Overloaded),
             Err(SubmitError::ShuttingDown) => Err(ReadError::ShuttingDown),
+            Err(SubmitError::NodeFailed(reason)) => Err(ReadError::NodeFailed(reason)),
         };
         for read in sharers.drain(..) {
             // A read that is gone, because its client or its time is, needs no answer.
@@ -257,28 +271,70 @@ impl Time {
     }
 }
 
-/// Proposes `command` until it has an outcome, trying again wherever that is safe.
+/// `count` of what `from` has left, until it is dropped.
+fn take(from: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, SubmitError> {
+    let count = u32::try_from(count).map_err(|_| SubmitError::Overloaded)?;
+    let taken = Arc::clone(from).try_acquire_many_owned(count);
+    taken.map_err(|_| SubmitError::Overloaded)
+}
+
+/// An encoded command on its way.
+#[derive(Debug)]
+struct Proposal {
+    bytes: Vec<u8>,
+    /// Whether the command does nothing if it was carried out before.
+    repeatable: bool,
+    /// What it takes of the limits. Free again when the command has an outcome, or is sure to get
+    /// none, however long that takes.
+    slot: Arc<Vec<OwnedSemaphorePermit>>,
+}
+
+impl Proposal {
+    /// One that takes nothing of the limits.
+    fn new(command: &Command) -> Proposal {
+        Proposal {
+            bytes: command.encode(),
+            repeatable: command.idempotency.is_some() || matches!(command.op, Op::Barrier),
+            slot: Arc::default(),
+        }
+    }
+
+    /// Proposes once, in a task of its own: whoever waits may stop waiting, but the command that
+    /// is on its way stays there, and with it the slot that bounds how many are.
+    async fn attempt<C: Consensus>(&self, consensus: &Arc<C>) -> Result<Vec<u8>, ProposeError> {
+        let (consensus, bytes) = (Arc::clone(consensus), self.bytes.clone());
+        let slot = Arc::clone(&self.slot);
+        let attempt = async move {
+            let answer = consensus.propose(bytes).await;
+            drop(slot);
+            answer
+        };
+        let ended = tokio::spawn(attempt.in_current_span()).await;
+        ended.unwrap_or_else(|error| Err(ProposeError::Unknown(error.to_string())))
+    }
+}
+
+/// Proposes until there is an outcome, trying again wherever that is safe.
 async fn propose<C: Consensus>(
-    consensus: &C,
-    command: &Command,
+    consensus: &Arc<C>,
+    proposal: Proposal,
     time: Time,
 ) -> Result<Outcome, SubmitError> {
-    let repeatable = command.idempotency.is_some() || matches!(command.op, Op::Barrier);
-    let bytes = command.encode();
     let mut taken_perhaps = false;
     loop {
-        let reason = match timeout_at(time.deadline, consensus.propose(bytes.clone())).await {
+        let reason = match timeout_at(time.deadline, proposal.attempt(consensus)).await {
             Ok(Ok(outcome)) => return decode_outcome(&outcome),
             Ok(Err(ProposeError::NotAccepted(reason))) => reason,
             Ok(Err(ProposeError::Unknown(reason))) => {
                 taken_perhaps = true;
                 reason
             }
-            Ok(Err(ProposeError::ShuttingDown)) if !taken_perhaps => {
-                return Err(SubmitError::ShuttingDown);
-            }
-            Ok(Err(error @ ProposeError::ShuttingDown)) => {
+            Ok(Err(error)) if taken_perhaps => {
                 return Err(SubmitError::OutcomeUnknown(error.to_string()));
+            }
+            Ok(Err(ProposeError::ShuttingDown)) => return Err(SubmitError::ShuttingDown),
+            Ok(Err(ProposeError::NodeFailed(reason))) => {
+                return Err(SubmitError::NodeFailed(reason));
             }
             Err(_) => {
                 return Err(SubmitError::OutcomeUnknown(
@@ -286,7 +342,7 @@ async fn propose<C: Consensus>(
                 ));
             }
         };
-        if taken_perhaps && !repeatable {
+        if taken_perhaps && !proposal.repeatable {
             return Err(SubmitError::OutcomeUnknown(reason));
         }
         if Instant::now() + RETRY_PAUSE > time.last_try {

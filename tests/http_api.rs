@@ -4,7 +4,7 @@
 mod http_support;
 
 use axum::body::Body;
-use http_support::{Api, FILAMENTS, JOBS, LISTS, Mode, NODE_ID, PRINTERS, request};
+use http_support::{Api, FAILURE, FILAMENTS, JOBS, LISTS, Mode, NODE_ID, PRINTERS, request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use raft3d::consensus::CAUGHT_UP_GAP;
 use raft3d::service::Limits;
@@ -415,4 +415,27 @@ async fn a_node_that_is_overloaded_behind_or_stopping_says_so() {
         .get(PRINTERS)
         .await
         .expect_problem(503, "not-ready");
+}
+
+#[tokio::test]
+async fn a_node_that_has_failed_says_why_and_serves_eventual_reads() {
+    let api = Api::new();
+    api.post(PRINTERS, printer()).await.expect(201);
+    api.fake.set_mode(Mode::NodeFailed);
+    api.fake
+        .set_status(|status| status.failure = Some(FAILURE.into()));
+    for answer in [
+        api.get("/readyz").await,
+        api.post(PRINTERS, printer()).await,
+        api.get(PRINTERS).await,
+    ] {
+        assert!(answer.header("retry-after").is_some());
+        let detail = answer.expect_problem(503, "node-failed");
+        assert!(detail.contains(FAILURE), "{detail}");
+    }
+    api.get("/healthz").await.expect(200);
+    let eventual = api.get("/api/v1/printers?consistency=eventual").await;
+    assert_eq!(eventual.expect(200).ids(), [1]);
+    let view = api.get("/api/v1/cluster").await.expect(200);
+    assert_eq!(view.json["failure"], FAILURE);
 }

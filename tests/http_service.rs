@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http_support::{DEADLINE, Fake, Mode};
+use http_support::{DEADLINE, FAILURE, Fake, Mode};
 use raft3d::domain::command::{Idempotency, NewPrinter, Op};
 use raft3d::domain::id::Id;
 use raft3d::domain::state::State;
@@ -166,6 +166,7 @@ async fn more_in_flight_than_allowed_is_refused_and_passes() {
     let limits = Limits {
         request_timeout: DEADLINE,
         in_flight_max: 2,
+        ..Limits::default()
     };
     let service = FarmService::with_limits(Arc::clone(&fake), limits);
     fake.hold_answers();
@@ -182,12 +183,99 @@ async fn more_in_flight_than_allowed_is_refused_and_passes() {
     assert!(submit(&service, "c").await.is_ok());
 }
 
+/// The bound is one on commands under way, not on clients that wait for them.
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_make_room_for_another_command() {
+    let fake = Fake::new();
+    let limits = Limits {
+        request_timeout: DEADLINE,
+        in_flight_max: 1,
+        ..Limits::default()
+    };
+    let service = FarmService::with_limits(Arc::clone(&fake), limits);
+    fake.hold_answers();
+    let writer = service.clone();
+    let gone = tokio::spawn(async move { submit(&writer, "a").await });
+    fake.wait_for_proposals(1).await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    assert_eq!(submit(&service, "b").await, Err(SubmitError::Overloaded));
+    fake.release_answers(10);
+    fake.wait_until_idle().await;
+    assert!(submit(&service, "b").await.is_ok());
+    assert_eq!(fake.local_state().printer_count(), 2);
+}
+
+#[tokio::test]
+async fn commands_in_flight_are_bounded_in_bytes_too() {
+    let fake = Fake::new();
+    let limits = Limits {
+        request_timeout: DEADLINE,
+        bytes_in_flight_max: 1_000,
+        ..Limits::default()
+    };
+    let service = FarmService::with_limits(Arc::clone(&fake), limits);
+    let large = || {
+        Op::CreatePrinter(NewPrinter {
+            id: None,
+            company: "x".repeat(600),
+            model: "MK4".into(),
+        })
+    };
+    fake.hold_answers();
+    let writer = service.clone();
+    let first = tokio::spawn(async move { writer.submit(large(), None).await });
+    fake.wait_for_proposals(1).await;
+    let second = service.submit(large(), None).await;
+    assert_eq!(second.unwrap_err(), SubmitError::Overloaded);
+    fake.release_answers(10);
+    first.await.unwrap().unwrap();
+    assert!(service.submit(large(), None).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_command_that_outlasts_its_request_keeps_its_slot() {
+    let fake = Fake::new();
+    let limits = Limits {
+        request_timeout: SHORT,
+        in_flight_max: 1,
+        ..Limits::default()
+    };
+    let service = FarmService::with_limits(Arc::clone(&fake), limits);
+    fake.hold_answers();
+    let late = submit(&service, "a").await;
+    assert!(
+        matches!(late, Err(SubmitError::OutcomeUnknown(_))),
+        "{late:?}"
+    );
+    assert_eq!(submit(&service, "b").await, Err(SubmitError::Overloaded));
+    fake.release_answers(10);
+    fake.wait_until_idle().await;
+    assert!(submit(&service, "b").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_node_that_has_failed_says_why_at_once() {
+    let fake = Fake::new();
+    fake.set_mode(Mode::NodeFailed);
+    let service = service(&fake, DEADLINE);
+    let failed = SubmitError::NodeFailed(FAILURE.into());
+    assert_eq!(submit(&service, "a").await, Err(failed));
+    let read = service.read(Consistency::Linearizable).await;
+    assert_eq!(read.unwrap_err(), ReadError::NodeFailed(FAILURE.into()));
+    // What may have been taken before is not called refused.
+    fake.set_next_modes(&[Mode::UnknownAndLost]);
+    let unknown = service.submit(new_printer("a"), key("k")).await;
+    assert!(matches!(unknown, Err(SubmitError::OutcomeUnknown(_))));
+}
+
 #[tokio::test]
 async fn reads_beyond_the_limit_are_refused() {
     let fake = Fake::new();
     let limits = Limits {
         request_timeout: DEADLINE,
         in_flight_max: 1,
+        ..Limits::default()
     };
     let service = FarmService::with_limits(Arc::clone(&fake), limits);
     fake.hold_answers();

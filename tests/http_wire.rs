@@ -357,3 +357,18 @@ async fn stopping_answers_what_is_under_way_and_closes_what_is_idle() {
     served.await.unwrap();
     assert!(TcpStream::connect(addr).is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_without_end_is_refused_before_it_is_large() {
+    let server = Server::start().await;
+    let addr = server.addr;
+    let refused = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        let head = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(20_000));
+        stream.write_all(head.as_bytes()).unwrap();
+        read_to_close(stream)
+    });
+    let answer = refused.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}

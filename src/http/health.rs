@@ -18,7 +18,12 @@ pub async fn alive() -> Response {
 pub async fn ready<C: Consensus>(
     State(service): State<FarmService<C>>,
 ) -> Result<Response, Problem> {
-    match unready_reason(&service.status()) {
+    let status = service.status();
+    if let Some(reason) = &status.failure {
+        let detail = format!("the node has failed and must be started again: {reason}");
+        return Err(Problem::new(ProblemType::NodeFailed, detail));
+    }
+    match unready_reason(&status) {
         None => Ok(Json(json!({ "status": "ready" })).into_response()),
         Some(reason) => Err(Problem::new(ProblemType::NotReady, reason)),
     }

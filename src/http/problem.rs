@@ -64,6 +64,8 @@ pub enum ProblemType {
     NotReady,
     /// The node is stopping.
     ShuttingDown,
+    /// The node has no part in the cluster any more.
+    NodeFailed,
     /// The node's own fault.
     Internal,
 }
@@ -94,6 +96,7 @@ impl ProblemType {
             ProblemType::Overloaded => "overloaded",
             ProblemType::NotReady => "not-ready",
             ProblemType::ShuttingDown => "shutting-down",
+            ProblemType::NodeFailed => "node-failed",
             ProblemType::Internal => "internal",
         }
     }
@@ -123,6 +126,7 @@ impl ProblemType {
             ProblemType::Overloaded => "The node is overloaded",
             ProblemType::NotReady => "The node is not ready",
             ProblemType::ShuttingDown => "The node is shutting down",
+            ProblemType::NodeFailed => "The node has left the cluster",
             ProblemType::Internal => "The node failed",
         }
     }
@@ -150,7 +154,8 @@ impl ProblemType {
             | ProblemType::OutcomeUnknown
             | ProblemType::Overloaded
             | ProblemType::NotReady
-            | ProblemType::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            | ProblemType::ShuttingDown
+            | ProblemType::NodeFailed => StatusCode::SERVICE_UNAVAILABLE,
             ProblemType::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -306,6 +311,10 @@ impl From<SubmitError> for Problem {
                 ProblemType::ShuttingDown,
                 format!("{error}; nothing was written, ask another node"),
             ),
+            SubmitError::NodeFailed(_) => Problem::new(
+                ProblemType::NodeFailed,
+                format!("{error}; nothing was written, ask another node"),
+            ),
         }
     }
 }
@@ -317,6 +326,7 @@ impl From<ReadError> for Problem {
             ReadError::Behind { .. } => ProblemType::NotReady,
             ReadError::Overloaded => ProblemType::Overloaded,
             ReadError::ShuttingDown => ProblemType::ShuttingDown,
+            ReadError::NodeFailed(_) => ProblemType::NodeFailed,
         };
         let detail =
             format!("{error}; ?consistency=eventual answers from this node's own state at once");

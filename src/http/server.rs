@@ -1,8 +1,9 @@
 //! Takes connections for the API, within bounds on their number and on a client's patience.
 //!
-//! What clients can make a node hold is bounded: [`Bounds::connections_max`] connections of some
-//! tens of KiB each, and the bodies under way (see [`super::body`]). A client that sends nothing
-//! or takes nothing loses its connection, whether it is slow, gone or hostile.
+//! What clients can make a node hold is bounded: [`Bounds::connections_max`] connections of at most
+//! [`CONNECTION_MEMORY_MAX`] each, the bodies under way (see [`super::body`]), and the commands in
+//! flight (see [`crate::service::Limits`]). A client that sends nothing or takes nothing loses its
+//! connection, whether it is slow, gone or hostile.
 
 use std::io;
 use std::sync::Arc;
@@ -24,6 +25,12 @@ use super::quotes::Connection;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Open files that are not connections of the API: the log, its threads, other nodes.
 const OTHER_FILES_MAX: u64 = 1_024;
+/// What is buffered of a connection at most, read or to be written, in bytes: so also the longest
+/// head of a request.
+const BUFFER_MAX: usize = 16 << 10;
+/// What one connection takes at most beyond a large body, in bytes: a buffer each way, a request
+/// line that is looked at, a small body, and what is known of it.
+pub const CONNECTION_MEMORY_MAX: usize = 64 << 10;
 /// What a connection above the limit is answered.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -140,6 +147,7 @@ async fn serve_one(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_timeout)
+        .max_buf_size(BUFFER_MAX)
         .serve_connection(
             TokioIo::new(Connection::new(Box::pin(stream))),
             TowerToHyperService::new(router),

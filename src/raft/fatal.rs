@@ -17,16 +17,19 @@ impl Fatal {
         self.0.send_if_modified(|first| {
             let new = first.is_none();
             if new {
-                tracing::error!(reason, "this node cannot go on and must be stopped");
+                tracing::error!(
+                    reason,
+                    "this node cannot go on; the others go on without it"
+                );
                 *first = Some(reason);
             }
             new
         });
     }
 
-    /// Whether there is a reason.
-    pub fn is_reported(&self) -> bool {
-        self.0.borrow().is_some()
+    /// The reason, if there is one.
+    pub fn reported(&self) -> Option<String> {
+        self.0.borrow().clone()
     }
 
     /// Resolves to the reason once there is one.

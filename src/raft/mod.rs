@@ -152,7 +152,8 @@ impl Node {
 
     /// Resolves to the reason once the node cannot go on: its disk failed, or the core found
     /// itself in a state it must not be in. The node then acknowledges nothing any more and
-    /// should be shut down.
+    /// should be shut down, for the others to go on without it. What it has applied can be read
+    /// until it is dropped.
     pub async fn failure(&self) -> String {
         self.fatal.reason().await
     }
@@ -177,12 +178,23 @@ impl Node {
         *closed = true;
     }
 
+    /// Why no proposal is taken, if that is so.
+    fn refusal(&self) -> Option<ProposeError> {
+        match self.fatal.reported() {
+            Some(reason) => Some(ProposeError::NodeFailed(reason)),
+            None if self.closing.load(Ordering::Acquire) => Some(ProposeError::ShuttingDown),
+            None => None,
+        }
+    }
+
     fn role(&self, view: &ffi::NodeView) -> Role {
         match view {
             view if view.leading => Role::Leader,
             // The core does not tell whether it asks for votes. One that has heard of a leader
             // before and knows none now does.
-            view if view.leader < 0 && view.initialized => Role::Candidate,
+            view if view.leader < 0 && view.initialized && self.refusal().is_none() => {
+                Role::Candidate
+            }
             _ => Role::Follower,
         }
     }
@@ -190,7 +202,7 @@ impl Node {
     /// What the core says, except that a node which cannot go on has no part in the cluster.
     fn view(&self) -> ffi::NodeView {
         let mut view = self.core.view();
-        if self.fatal.is_reported() {
+        if self.fatal.reported().is_some() {
             view.leading = false;
             view.leader = -1;
         }
@@ -210,13 +222,13 @@ impl Consensus for Node {
         command: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, ProposeError>> + Send {
         let (sender, receiver) = oneshot::channel();
-        let closing = self.closing.load(Ordering::Acquire);
-        if !closing {
+        let refusal = self.refusal();
+        if refusal.is_none() {
             self.core.propose(&command, sender);
         }
         async move {
-            if closing {
-                return Err(ProposeError::ShuttingDown);
+            if let Some(error) = refusal {
+                return Err(error);
             }
             receiver.await.unwrap_or_else(|_| {
                 let reason = "this node dropped the proposal without an answer";
@@ -264,6 +276,7 @@ impl Consensus for Node {
             snapshot_index: self.machine.newest_snapshot().map_or(0, |(id, _)| id.index),
             log_start_index: self.log.first_index(),
             members,
+            failure: self.fatal.reported(),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::disk::Control;
 use super::fault::{Draw, Fault, Tally};
 use super::network::Network;
-use super::nodes::Nodes;
+use super::nodes::{Endpoint, Nodes};
 use super::rng::Rng;
 use crate::cluster_support::{http_client, send, wait_until};
 
@@ -241,10 +241,26 @@ impl Attack<'_> {
                     }
                     self.nodes.start(endpoint.id).await;
                 }
+                if self.has_failed(&endpoint, &http).await {
+                    // It waits to be started again, as whoever watches over it would do.
+                    self.nodes.kill(endpoint.id).await;
+                    self.nodes.start(endpoint.id).await;
+                    self.tally.add("restarts", 1);
+                    return None;
+                }
                 matches!(up, Ok(Ok(reply)) if reply.status == 200).then_some(Ok(()))
             })
             .await?;
         }
         Ok(())
+    }
+
+    /// Whether a running node says that its disk failed and it has left the cluster.
+    async fn has_failed(&self, endpoint: &Endpoint, http: &reqwest::Client) -> bool {
+        let ready = send(http.get(format!("{}/readyz", endpoint.url)));
+        matches!(
+            timeout(Duration::from_secs(1), ready).await,
+            Ok(Ok(reply)) if reply.body["type"] == "/problems/node-failed"
+        )
     }
 }

@@ -33,6 +33,9 @@ pub const LISTS: [&str; 3] = [PRINTERS, FILAMENTS, JOBS];
 /// The node id of every fake.
 pub const NODE_ID: i32 = 3;
 
+/// Why a fake with [`Mode::NodeFailed`] failed.
+pub const FAILURE: &str = "the log cannot be written";
+
 /// What becomes of proposals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -49,6 +52,8 @@ pub enum Mode {
     Hang,
     /// The node is stopping.
     ShuttingDown,
+    /// The node has left the cluster.
+    NodeFailed,
 }
 
 /// A whole cluster in memory, seen from one node.
@@ -61,7 +66,7 @@ pub struct Fake {
     proposed: watch::Sender<usize>,
     /// Answers that may be given; more than can be counted unless they are held.
     answers: watch::Sender<usize>,
-    in_flight: AtomicUsize,
+    in_flight: watch::Sender<usize>,
     most_in_flight: AtomicUsize,
 }
 
@@ -99,7 +104,7 @@ impl Fake {
             local: watch::Sender::new(state),
             proposed: watch::Sender::new(0),
             answers: watch::Sender::new(usize::MAX),
-            in_flight: AtomicUsize::new(0),
+            in_flight: watch::Sender::new(0),
             most_in_flight: AtomicUsize::new(0),
         })
     }
@@ -193,6 +198,14 @@ impl Fake {
             .unwrap();
     }
 
+    /// Resolves when no proposal is in flight.
+    pub async fn wait_until_idle(&self) {
+        let mut in_flight = self.in_flight.subscribe();
+        let wait = in_flight.wait_for(|&in_flight| in_flight == 0);
+        let waited = tokio::time::timeout(DEADLINE, wait).await;
+        waited.expect("all proposals should end").unwrap();
+    }
+
     /// The most proposals that were in flight at a time.
     pub fn most_in_flight(&self) -> usize {
         self.most_in_flight.load(Ordering::SeqCst)
@@ -240,23 +253,25 @@ impl Fake {
             (Mode::NotAccepted, _) => Err(ProposeError::NotAccepted("no leader is known".into())),
             (Mode::Hang, _) => std::future::pending().await,
             (Mode::ShuttingDown, _) => Err(ProposeError::ShuttingDown),
+            (Mode::NodeFailed, _) => Err(ProposeError::NodeFailed(FAILURE.into())),
             _ => Err(ProposeError::Unknown("the leader was lost".into())),
         }
     }
 }
 
 /// Takes a proposal out of the count when its future ends or is dropped.
-struct InFlight<'a>(&'a AtomicUsize);
+struct InFlight<'a>(&'a watch::Sender<usize>);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.send_modify(|in_flight| *in_flight -= 1);
     }
 }
 
 impl Consensus for Fake {
     async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
-        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.in_flight.send_modify(|in_flight| *in_flight += 1);
+        let in_flight = *self.in_flight.borrow();
         let _guard = InFlight(&self.in_flight);
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
         self.answer(&command).await
@@ -302,6 +317,7 @@ fn initial_status() -> Status {
         snapshot_index: 20,
         log_start_index: 11,
         members: members.into(),
+        failure: None,
     }
 }
 
