@@ -133,6 +133,11 @@ impl TestCluster {
 
     /// Three nodes with further arguments of `serve`, and a leader.
     pub async fn start_with(extra_args: &[&str]) -> TestCluster {
+        TestCluster::start_prepared(extra_args, |_| {}).await
+    }
+
+    /// The same, with what `prepare` does to the layout before any node is started.
+    pub async fn start_prepared(extra_args: &[&str], prepare: impl Fn(&mut Layout)) -> TestCluster {
         let turn = turn().await;
         for attempt in 1.. {
             let dir = tempfile::tempdir().unwrap();
@@ -140,6 +145,7 @@ impl TestCluster {
             let (http, raft) = addresses.split_at(3);
             let mut layout = Layout::new(program(), dir.path(), http, raft);
             layout.extra_args = extra_args.iter().map(|arg| (*arg).to_owned()).collect();
+            prepare(&mut layout);
             let started = async {
                 let mut cluster = Cluster::start(layout)?;
                 let leader = cluster.wait_for_leader(PATIENCE).await?;
@@ -266,6 +272,11 @@ impl TestCluster {
             (agreed || !majority).then_some(term)
         })
         .await
+    }
+
+    /// GET from node `id`, once: whatever it answers.
+    pub async fn look(&self, id: i32, path: &str) -> Reply {
+        self.send_once(id, |http, url| http.get(url + path)).await
     }
 
     /// GET from node `id`.
