@@ -15,7 +15,7 @@ use super::problem::{Problem, ProblemType};
 
 /// Largest body, in bytes: 1 MiB.
 pub const BODY_MAX: usize = 1 << 20;
-/// How much of a body above the limit is read and thrown away, so that a client that is still
+/// How much of a body that is refused is read and thrown away, so that a client that is still
 /// sending gets to see the answer: it would find the connection reset instead.
 const DISCARD_MAX: usize = 16 << 20;
 /// How long a client may take to send a body.
@@ -58,6 +58,7 @@ async fn collect(mut body: Body, memory: &BodyMemory) -> Result<Whole, Problem> 
     let mut received = Vec::new();
     let mut share = None;
     let mut length = 0;
+    let mut refusal = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let detail = format!("the body broke off after {length} bytes: {error}");
@@ -68,16 +69,26 @@ async fn collect(mut body: Body, memory: &BodyMemory) -> Result<Whole, Problem> 
             continue;
         };
         length += data.len();
-        if length <= BODY_MAX {
-            memory.take(&mut share, length.saturating_sub(OWN_MAX))?;
-            received.extend_from_slice(&data);
-        } else if length > DISCARD_MAX {
+        if length > DISCARD_MAX {
             break;
+        }
+        if length > BODY_MAX || refusal.is_some() {
+            continue;
+        }
+        match memory.take(&mut share, length.saturating_sub(OWN_MAX)) {
+            Ok(()) => received.extend_from_slice(&data),
+            Err(problem) => {
+                refusal = Some(problem);
+                (received, share) = (Vec::new(), None);
+            }
         }
     }
     if length > BODY_MAX {
         let detail = format!("a body has at most {BODY_MAX} bytes; this one has more");
         return Err(Problem::new(ProblemType::BodyTooLarge, detail));
+    }
+    if let Some(problem) = refusal {
+        return Err(problem);
     }
     Ok(Whole {
         bytes: received.into(),
