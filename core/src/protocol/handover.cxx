@@ -86,7 +86,10 @@ void raft::resign(bool long_timer) {
 }
 
 void raft::check_handover_deadline() {
-    if (handover_ && now_ >= handover_->deadline) resign(false);
+    if (!handover_ || now_ < handover_->deadline) return;
+    // The successor has everything, and it is only commits that are late: better than nobody.
+    if (successor_has_all()) return pass_leadership();
+    resign(false);
 }
 
 ptr<req_msg> raft::make_notification(int inner_type, uint64_t previous_index,
@@ -104,11 +107,23 @@ ptr<req_msg> raft::make_notification(int inner_type, uint64_t previous_index,
     return req;
 }
 
-void raft::maybe_complete_handover(peer_progress& p) {
-    if (!handover_ || handover_->successor != p.id || role_ != srv_role::leader) return;
-    if (p.match != log_.last_index() || p.busy) return;
+void raft::maybe_complete_handover() {
+    if (!handover_ || role_ != srv_role::leader) return;
+    // There may have been nobody fit when the handover began.
+    if (handover_->successor == -1) handover_->successor = best_successor(now_);
+    // What is not committed when we let go has an unknown outcome, and nothing new comes in: it
+    // takes one more answer at most to leave nobody in doubt.
+    if (commit_index_ == log_.last_index() && successor_has_all()) pass_leadership();
+}
+
+bool raft::successor_has_all() const {
+    const peer_progress* heir = find_peer(handover_->successor);
+    return heir && heir->match == log_.last_index() && !heir->busy;
+}
+
+void raft::pass_leadership() {
     const uint64_t last = log_.last_index();
-    const int32_t successor = p.id;
+    const int32_t successor = handover_->successor;
     resign(true);
     peer_progress* heir = find_peer(successor);
     if (!heir) return;

@@ -206,6 +206,7 @@ private:
     void send_out_of_range(peer_progress& p);
     void start_heartbeats(peer_progress& p);
     void on_heartbeat_timer(int32_t peer);
+    void send_sign_of_life(peer_progress& p);
 
     // connection.cxx
     bool ready_to_send(peer_progress& p);
@@ -346,7 +347,9 @@ private:
     void on_yield(const inputs::yield& in);
     void resign(bool long_timer);
     void check_handover_deadline();
-    void maybe_complete_handover(peer_progress& p);
+    void maybe_complete_handover();
+    bool successor_has_all() const;
+    void pass_leadership();
     void maybe_transfer_automatically();
     void on_request_leadership();
     void on_request_reconnect();

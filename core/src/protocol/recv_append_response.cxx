@@ -26,7 +26,7 @@ void raft::on_append_response(peer_progress& p, const sent_request& was, const r
     if (!find_peer(peer)) return;  // A configuration that this answer committed removed it.
 
     if (p.server->is_new_joiner()) promote_new_joiner(p);
-    maybe_complete_handover(p);
+    maybe_complete_handover();
     if (role_ != srv_role::leader) return;
     if (p.size_hint >= 0) send_more(p, !resp.get_accepted());
     ask_again_how_far(p);

@@ -157,9 +157,23 @@ void raft::on_heartbeat_timer(int32_t peer) {
     notify(notice::heartbeat, peer, log_.last_index());
     check_leadership();
     refresh_leader_alive();
-    try_send(*p);
+    if (!try_send(*p)) send_sign_of_life(*p);
     // Whatever came of it: a leader that stops its heartbeats is a leader lost (B14).
     arm(timer_kind::heartbeat, peer, p->heartbeat_ms);
+}
+
+void raft::send_sign_of_life(peer_progress& p) {
+    // A follower holds its answers back until its disk has what they vouch for. If a slow disk made
+    // us silent meanwhile, it would elect another leader for nothing. Only a stream takes a request
+    // behind one that is not answered yet.
+    const bool waits_for_disk = p.busy || (p.streaming && streaming_full(p));
+    if (settings_.params.max_log_gap_in_stream_ <= 0 || !waits_for_disk || p.broken) return;
+    const uint64_t first = p.streaming ? p.stream_position + 1 : p.next;
+    if (p.transfer || p.snapshot_needed || first < log_.start_index()) return;
+    auto req = cs_new<req_msg>(state_.term, msg_type::append_entries_request, id(), p.id,
+                               term_of(first - 1), first - 1, commit_index_);
+    req->set_extra_flags(append_flags(p, first - 1));
+    send_to(p, req, false, first, 0, 0);
 }
 
 }  // namespace protocol

@@ -35,8 +35,11 @@ TEST(bodies, o18_leadership_takeover) {
     s.lead();
     s.propose();
     const outgoing last = s.one_to(2);
+    s.durable();
     s.step(inputs::yield{false, 2});
     s.accept(last);
+    s.answer_question();
+    s.accept(s.one_to(2));
     EXPECT_EQ(body_of(s.one_to(2)), "000200000000");
 }
 

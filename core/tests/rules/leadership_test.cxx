@@ -115,15 +115,51 @@ TEST(leadership, successor_takes_over_when_it_has_everything) {
     s.lead();
     s.propose();
     const outgoing last = s.one_to(2);
+    s.durable();
     s.step(yield_to(2));
     EXPECT_EQ(s.core->role(), srv_role::leader) << "not before";
     s.accept(last);
+    s.answer_question();
+    EXPECT_EQ(s.core->role(), srv_role::leader) << "it is being told of the commit";
+    s.accept(s.one_to(2));
     EXPECT_EQ(s.core->role(), srv_role::follower);
     const outgoing told = s.one_to(2);
     EXPECT_EQ(told.msg->get_type(), msg_type::custom_notification_request);
     EXPECT_EQ(kind_of(told), takeover);
     EXPECT_EQ(s.armed(timer_kind::election), 600) << "once lower + upper (§ 4.1)";
     EXPECT_FALSE(s.core->writes_paused());
+}
+
+// § 29.3: what is in the log but not committed when the leader lets go would have an unknown
+// outcome.
+TEST(leadership, handover_waits_for_the_last_commit) {
+    server s;
+    s.lead();
+    s.propose();  // Stored here, not durable yet.
+    const outgoing last = s.one_to(2);
+    s.step(yield_to(2));
+    s.accept(last);
+    s.answer_question();
+    EXPECT_EQ(s.core->role(), srv_role::leader) << "one of three disks has it";
+    s.durable();
+    s.answer_question();
+    // The successor learns of the commit first.
+    for (const outgoing& o : s.sent(2)) s.accept(o);
+    EXPECT_EQ(s.core->role(), srv_role::follower);
+    EXPECT_EQ(s.core->commit_index(), s.core->last_log_index());
+}
+
+// § 29.2: whoever answers first succeeds if nobody was fit at the beginning.
+TEST(leadership, handover_finds_a_successor_later) {
+    server s;
+    s.lead();
+    s.now += 101;
+    s.step(yield_to(-1));
+    s.now -= 100;
+    s.heartbeat(3);
+    s.accept(s.one_to(3));
+    EXPECT_EQ(s.core->role(), srv_role::follower);
+    EXPECT_EQ(kind_of(s.one_to(3)), takeover);
 }
 
 // § 29.3, 40.50: it resigns after the upper bound even if the successor never catches up.

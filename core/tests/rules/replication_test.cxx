@@ -422,6 +422,28 @@ TEST(replication, streaming_window_is_respected) {
     EXPECT_FALSE(s.sent(2).empty());
 }
 
+// A follower whose disk is slow must not take its leader for dead: the heartbeat goes behind what
+// is not answered yet, and vouches for no more than the request before it.
+TEST(replication, unanswered_entries_do_not_silence_a_streaming_leader) {
+    server full(streaming(3));
+    full.lead();
+    for (int i = 0; i < 8; ++i) full.propose();
+    server busy(streaming(3));
+    busy.become_leader();
+    for (server* s : {&full, &busy}) {
+        s->heartbeat(2);
+        const outgoing life = s->one_to(2);
+        EXPECT_EQ(life.msg->get_type(), msg_type::append_entries_request);
+        EXPECT_TRUE(life.msg->log_entries().empty());
+        EXPECT_LT(life.msg->get_last_log_idx(), s->core->last_log_index());
+    }
+    // Only a stream takes a second request.
+    server plain;
+    plain.become_leader();
+    plain.heartbeat(2);
+    EXPECT_TRUE(plain.sent(2).empty());
+}
+
 // § 14.2: so does the cap on bytes.
 TEST(replication, streaming_bytes_are_capped) {
     setup capped = streaming(100);
