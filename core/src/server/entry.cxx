@@ -185,7 +185,8 @@ void raft_server::impl::publish() {
         now_known.index_at_becoming_leader = 0;
         now_known.awaits_own_machine = now_known.excluded_by_leader = false;
     }
-    if (now_known.leader != -1 && now_known.leader != status_.leader) {
+    if (now_known.leader != -1 &&
+        (now_known.leader != status_.leader || forwarder_->others_owe_answers())) {
         job j;
         j.task = [this, leader = now_known.leader] { forwarder_->leader_is(leader); };
         queue_.push_back(std::move(j));

@@ -16,6 +16,7 @@ ptr<raft_server::impl::command_result> raft_server::impl::forward(const ptr<req_
     to.endpoint = leader->get_endpoint();
     to.max_connections = p->auto_forwarding_max_connections_;
     to.send_timeout_ms = static_cast<uint64_t>(std::max(0, p->auto_forwarding_req_timeout_));
+    to.patience = std::chrono::milliseconds(std::max(0, p->election_timeout_lower_bound_));
     ptr<forwarder::order> order = forwarder_->send(req, to);
     if (p->return_method_ == raft_params::blocking && !on_own_thread()) {
         forwarder_->wait(order, p->client_req_timeout_);

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "rpc_exception.hxx"
+#include "base/request_unsent.hxx"
 
 namespace nuraft {
 
@@ -62,14 +62,17 @@ void forwarder::dispatch(ptr<order> o, ptr<rpc_client> client) {
     {
         std::lock_guard<std::mutex> guard(lock_);
         if (!closed_) o->client = client;
+        o->sent_at = std::chrono::steady_clock::now();
     }
     // Weak, because the client keeps the handler.
     std::weak_ptr<forwarder> weak = weak_from_this();
     std::weak_ptr<order> weak_order = o;
-    rpc_handler when_done = [weak, weak_order](ptr<resp_msg>& resp, ptr<rpc_exception>& error) {
+    rpc_handler when_done = [weak, weak_order, to = o->to](ptr<resp_msg>& resp,
+                                                           ptr<rpc_exception>& error) {
         ptr<forwarder> self = weak.lock();
-        ptr<order> o = weak_order.lock();
-        if (self && o) self->on_answer(o, resp, error);
+        if (!self) return;
+        if (ptr<order> o = weak_order.lock()) return self->on_answer(o, resp, error);
+        self->serve_next(to, nullptr);  // It was given up; its slot was not.
     };
     client->send(o->req, when_done, o->to.send_timeout_ms);
 }
@@ -85,13 +88,16 @@ void forwarder::on_answer(const ptr<order>& o, const ptr<resp_msg>& resp,
     if (failed) {
         ptr<std::exception> why = error;
         if (!why) why = cs_new<std::runtime_error>("the leader gave no answer");
-        finish(o, cmd_result_code::FAILED, nullptr, why);
+        const bool unsent = dynamic_cast<const request_unsent*>(error.get()) != nullptr;
+        finish(o, unsent ? cmd_result_code::NOT_LEADER : cmd_result_code::FAILED, nullptr, why);
     } else {
         finish(o, resp->get_result_code(), resp->get_ctx(), nullptr, resp->get_accepted());
     }
-    ptr<rpc_client> reusable = failed ? nullptr : client;
-    ptr<order> next = next_after(o->to, reusable);
-    if (next) dispatch(next, reusable);
+    serve_next(o->to, failed ? nullptr : client);
+}
+
+void forwarder::serve_next(const target& to, const ptr<rpc_client>& client) {
+    if (ptr<order> next = next_after(to, client)) dispatch(next, client);
 }
 
 ptr<forwarder::order> forwarder::next_after(const target& to, const ptr<rpc_client>& client) {
@@ -142,6 +148,7 @@ void forwarder::wait(const ptr<order>& o, int32_t timeout_ms) {
 
 void forwarder::leader_is(int32_t leader) {
     std::deque<ptr<order>> refused;
+    std::vector<ptr<order>> given_up;
     std::vector<ptr<rpc_client>> unused;
     {
         std::lock_guard<std::mutex> guard(lock_);
@@ -152,8 +159,26 @@ void forwarder::leader_is(int32_t leader) {
             unused.insert(unused.end(), p.idle.begin(), p.idle.end());
             p.idle.clear();
         }
+        const auto now = std::chrono::steady_clock::now();
+        bool others_owe = false;
+        for (const ptr<order>& o : open_) {
+            if (o->to.leader == leader || !o->client) continue;
+            if (now - o->sent_at < o->to.patience) {
+                others_owe = true;
+                continue;
+            }
+            given_up.push_back(o);
+            unused.push_back(std::move(o->client));  // Its end frees its slot.
+            o->client = nullptr;
+        }
+        others_owe_ = others_owe;
     }
     for (const ptr<order>& o : refused) finish(o, cmd_result_code::NOT_LEADER);
+    for (const ptr<order>& o : given_up) {
+        finish(o, cmd_result_code::FAILED, nullptr,
+               cs_new<std::runtime_error>("server " + std::to_string(o->to.leader) +
+                                          " leads no more; the request may still commit"));
+    }
 }
 
 void forwarder::close() {

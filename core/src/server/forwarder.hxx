@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -30,6 +32,8 @@ public:
         std::string endpoint;
         int32_t max_connections = 1;
         uint64_t send_timeout_ms = 0;  ///< 0: none.
+        /// How long it may take the leader to answer once another leads.
+        std::chrono::milliseconds patience{0};
     };
 
     /// One request on its way.
@@ -38,19 +42,25 @@ public:
         target to;
         ptr<cmd_result<ptr<buffer>>> result;
         ptr<rpc_client> client;  ///< While it is under way. Guarded by the forwarder's lock.
-        bool claimed = false;    ///< Somebody completes the result. Likewise.
-        bool done = false;       ///< It is complete. Likewise.
+        std::chrono::steady_clock::time_point sent_at;  ///< Likewise.
+        bool claimed = false;  ///< Somebody completes the result. Likewise.
+        bool done = false;     ///< It is complete. Likewise.
     };
 
     explicit forwarder(ptr<rpc_client_factory> factory) : factory_(std::move(factory)) {}
 
-    /// The result is what the leader says; `FAILED`, with the exception, if it gave no answer.
+    /// The result is what the leader says. If it gave no answer, that is `NOT_LEADER` for what was
+    /// never sent and `FAILED` for what was, both with the exception.
     ptr<order> send(const ptr<req_msg>& req, const target& to);
     /// Waits for the result. A request that is still queued after `timeout_ms` (0: no limit) is
     /// taken back with `TIMEOUT`; what was sent is waited for until it is answered.
     void wait(const ptr<order>& o, int32_t timeout_ms);
-    /// Whoever is queued for another leader than this one gets `NOT_LEADER`.
+    /// Whoever is queued for another leader than this one gets `NOT_LEADER`. What was sent to
+    /// another gets `FAILED` when its patience is over: a leader that handed over still answers,
+    /// one that is cut off or halted would keep its clients waiting.
     void leader_is(int32_t leader);
+    /// Whether it may help to call `leader_is` again, because some still have patience.
+    bool others_owe_answers() const { return others_owe_; }
     /// `CANCELLED` to all that have no result, and to whoever comes later.
     void close();
 
@@ -64,7 +74,9 @@ private:
     /// Sends `o` on a slot of its pool that is taken already. A null client: dial anew.
     void dispatch(ptr<order> o, ptr<rpc_client> client);
     void on_answer(const ptr<order>& o, const ptr<resp_msg>& resp, const ptr<rpc_exception>& error);
-    /// Gives the slot to the next in the queue, or back. Null: there is nobody.
+    /// Gives a slot, and the client if it is of use, to the next in the queue, or back.
+    void serve_next(const target& to, const ptr<rpc_client>& client);
+    /// The next in the queue; null: there is nobody, and the slot is free again.
     ptr<order> next_after(const target& to, const ptr<rpc_client>& client);
     /// The first completion wins: an answer may race with `close`.
     void finish(const ptr<order>& o, cmd_result_code code, ptr<buffer> value = nullptr,
@@ -76,6 +88,7 @@ private:
     bool closed_ = false;
     std::map<int32_t, pool> pools_;  ///< By leader.
     std::set<ptr<order>> open_;      ///< Those without a result.
+    std::atomic<bool> others_owe_{false};
 };
 
 }  // namespace nuraft

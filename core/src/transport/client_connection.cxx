@@ -198,6 +198,7 @@ void client_connection::write_on(const stream_ptr& link) {
             if (!encode(request)) return;
         }
         written_ += requests.size();
+        for (const pending_ptr& request : requests) request->leaves();
         std::vector<asio::const_buffer> bytes;
         for (const ptr<buffer>& f : frames_) bytes.emplace_back(f->data_begin(), f->size());
         if (!link->write_now(bytes))

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/request_unsent.hxx"
 #include "rpc_cli.hxx"
 #include "transport/log.hxx"
 
@@ -34,9 +35,13 @@ public:
 
     req_msg& request() { return *req_; }
     bool completed() const { return !when_done_; }
+    /// From now on the other end may have it, or part of it.
+    void leaves() { left_ = true; }
     void respond(ptr<resp_msg> resp) { complete(std::move(resp), nullptr); }
     void fail(const std::string& reason) {
-        if (when_done_) complete(nullptr, cs_new<rpc_exception>(reason, req_));
+        if (!when_done_) return;
+        complete(nullptr, left_ ? cs_new<rpc_exception>(reason, req_)
+                                : cs_new<request_unsent>(reason, req_));
     }
 
 private:
@@ -51,6 +56,7 @@ private:
 
     const ptr<req_msg> req_;
     rpc_handler when_done_;  // empty once completed
+    bool left_ = false;
     const ptr<logger> log_;
 };
 

@@ -1,6 +1,8 @@
 #include <atomic>
+#include <chrono>
 #include <thread>
 
+#include "base/request_unsent.hxx"
 #include "doubles/sync_network.hxx"
 #include "doubles/waiting.hxx"
 #include "server/apply_gate.hxx"
@@ -55,7 +57,7 @@ public:
 struct forwarding : testing::Test {
     ptr<forwarder::order> send(int32_t leader = 1) {
         auto req = cs_new<req_msg>(0, msg_type::client_request, 2, leader, 0, 0, 0);
-        return f->send(req, {leader, "L" + std::to_string(leader), 2, 0});
+        return f->send(req, {leader, "L" + std::to_string(leader), 2, 0, patience});
     }
     void answer(size_t i, const std::string& value) {
         auto resp = cs_new<resp_msg>(1, msg_type::append_entries_response, 1, 2, 5, true);
@@ -71,6 +73,7 @@ struct forwarding : testing::Test {
         done(none, error);
     }
 
+    std::chrono::milliseconds patience = std::chrono::hours(1);
     ptr<held_factory> factory = cs_new<held_factory>();
     ptr<forwarder> f = cs_new<forwarder>(factory);
 };
@@ -140,6 +143,54 @@ TEST_F(forwarding, queue_for_an_old_leader_is_refused) {
     f->leader_is(3);
     EXPECT_EQ(cmd_result_code::NOT_LEADER, c->result->get_result_code());
     EXPECT_FALSE(a->result->has_result());
+}
+
+// A leader that is halted or cut off answers late or never.
+TEST_F(forwarding, what_was_sent_to_an_old_leader_is_given_up_when_patience_ends) {
+    auto patient = send();
+    patience = std::chrono::milliseconds(0);
+    auto a = send();
+    f->leader_is(1);
+    EXPECT_FALSE(a->result->has_result());
+    EXPECT_FALSE(f->others_owe_answers());
+    f->leader_is(3);
+    EXPECT_EQ(cmd_result_code::FAILED, a->result->get_result_code()) << "it may still commit";
+    EXPECT_FALSE(a->result->get_accepted());
+    EXPECT_EQ(nullptr, a->client) << "its connection is of no more use";
+    EXPECT_FALSE(patient->result->has_result());
+    EXPECT_TRUE(f->others_owe_answers()) << "to be looked at again";
+    answer(0, "late but right");
+    EXPECT_EQ("late but right", text_of(*patient->result->get()));
+    f->leader_is(3);
+    EXPECT_FALSE(f->others_owe_answers());
+    answer(1, "too late");
+    EXPECT_EQ(cmd_result_code::FAILED, a->result->get_result_code());
+}
+
+// Or a leader that comes back would find no connection free.
+TEST_F(forwarding, what_is_given_up_frees_its_connection) {
+    patience = std::chrono::milliseconds(0);
+    auto a = send(), b = send(), queued = send();
+    f->leader_is(3);
+    EXPECT_EQ(cmd_result_code::FAILED, a->result->get_result_code());
+    EXPECT_EQ(cmd_result_code::NOT_LEADER, queued->result->get_result_code());
+    a = nullptr;  // Nobody but the connections, which are being closed, knows of them.
+    b = nullptr;
+    fail(0);
+    fail(1);
+    auto c = send(), d = send();
+    EXPECT_EQ(4u, factory->sent.size());
+}
+
+// What never left is in no log: it may be asked for again, key or no key.
+TEST_F(forwarding, what_was_never_sent_is_not_unknown) {
+    auto a = send();
+    ptr<resp_msg> none;
+    ptr<rpc_exception> error = cs_new<request_unsent>("refused", factory->sent.at(0).req);
+    auto done = factory->sent.at(0).done;
+    done(none, error);
+    EXPECT_EQ(cmd_result_code::NOT_LEADER, a->result->get_result_code());
+    EXPECT_FALSE(a->result->get_accepted());
 }
 
 TEST_F(forwarding, close_cancels_everything_once) {

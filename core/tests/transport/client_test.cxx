@@ -7,6 +7,7 @@
 
 #include "base/bytes.hxx"
 #include "base/crc32.hxx"
+#include "base/request_unsent.hxx"
 #include "transport/client_connection.hxx"
 #include "transport/doubles.hxx"
 #include "transport/raw_socket.hxx"
@@ -154,6 +155,27 @@ TEST(client, is_abandoned_after_a_failure_and_refuses_what_follows) {
     ASSERT_TRUE(s.got.wait_for(2));
     EXPECT_NE(s.got.error(1).find("abandoned"), std::string::npos) << s.got.error(1);
     EXPECT_EQ(s.got.all[1].error->req()->get_last_log_idx(), 2u);
+}
+
+// Whoever asked may ask somebody else, if the request cannot have arrived.
+TEST(client, tells_what_was_never_sent) {
+    raw_acceptor peer;
+    asio_service service(plain());  // One request at a time: the second waits.
+    sender s(service, peer.endpoint());
+    s.send(1);
+    s.send(2);
+    raw_socket connection = peer.accept();
+    EXPECT_EQ(read_heartbeat(connection), 1u);
+    connection.close();
+    ASSERT_TRUE(s.got.wait_for(2));
+    const auto unsent = [&](size_t i) {
+        return dynamic_cast<const request_unsent*>(s.got.all[i].error.get()) != nullptr;
+    };
+    EXPECT_FALSE(unsent(0));
+    EXPECT_TRUE(unsent(1));
+    s.send(3);
+    ASSERT_TRUE(s.got.wait_for(3));
+    EXPECT_TRUE(unsent(2)) << "the connection has ended";
 }
 
 TEST(client, does_not_complete_within_send) {
