@@ -260,9 +260,8 @@ TEST(session, tells_the_corrupted_message_handler) {
     req->log_entries().push_back(cs_new<log_entry>(1, buffer::alloc(3)));
     ptr<buffer> frame;
     encode_request(*req, "", request_format{false, true, false}, frame);
-    std::vector<byte> bytes(frame->data_begin(), frame->data_begin() + frame->size());
-    bytes.back() ^= 1;
-    send(bytes);  // whole message
+    frame->data_begin()[frame->size() - 1] ^= 1;
+    send({frame->data_begin(), frame->data_begin() + frame->size()});  // whole message
     std::vector<byte> meta = sealed_header(2);
     meta[50] = flag::metadata;
     meta.resize(meta.size() + 2);
