@@ -1,6 +1,9 @@
 # Commands for people. What is longer than a line or two is in scripts/.
 
-.PHONY: setup build demo tour test torture check fix bench clean
+# Of the built program as users run it; the name of one of its tests follows.
+TIMES = cargo test --release --locked --test cluster_times -- --ignored --nocapture --exact
+
+.PHONY: setup build demo tour test torture failover elections soak check fix bench clean
 
 setup:     ## install what is missing on a Debian machine, for building and testing
 	@scripts/setup.sh build test
@@ -21,6 +24,16 @@ test: setup    ## run everything that must hold
 torture: setup ## attack real clusters for MINUTES (30), or RUNS times; report in target/torture/report.txt
 	RAFT3D_TORTURE_MINUTES=$(or $(MINUTES),30) RAFT3D_TORTURE_RUNS=$(or $(RUNS),1000000) \
 		cargo test --locked --test cluster_faults -- --exact torture --ignored --nocapture
+
+failover: setup ## measure TRIALS (50) of each kind of failover; report in target/failover/report.txt
+	RAFT3D_TRIALS=$(or $(TRIALS),50) $(TIMES) measure_failover
+
+elections: setup ## leave a cluster alone, then under load, for MINUTES (10) each: no leader may change
+	RAFT3D_MINUTES=$(or $(MINUTES),10) $(TIMES) no_elections_when_quiet
+	RAFT3D_MINUTES=$(or $(MINUTES),10) $(TIMES) no_elections_under_load
+
+soak: setup    ## one cluster under faults for MINUTES (30): memory flat, disk bounded; target/soak/report.txt
+	RAFT3D_MINUTES=$(or $(MINUTES),30) $(TIMES) soak
 
 check: setup   ## formats, warnings and docs only; changes nothing
 	scripts/check.sh

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cluster_support::load::Load;
 use cluster_support::{
     FILAMENTS, JOBS, PATIENCE, PRINTERS, TestCluster, http_client, send, wait_until,
 };
@@ -284,11 +285,7 @@ async fn sigterm_hands_the_leadership_over_without_an_election_timeout() {
     cluster.equal_indexes().await;
 
     let begun = Instant::now();
-    let pid = cluster.node(leader).pid().unwrap().to_string();
-    let sent = std::process::Command::new("sh")
-        .args(["-c", "kill -TERM $0", &pid])
-        .status();
-    assert!(sent.unwrap().success());
+    terminate(&mut cluster, leader);
     let ended = cluster.node(leader).wait().await.unwrap();
     assert!(ended.success(), "the node ended with {ended}");
     let survivor = cluster.running()[0];
@@ -301,6 +298,44 @@ async fn sigterm_hands_the_leadership_over_without_an_election_timeout() {
     assert_ne!(cluster.leader().await.node_id, leader);
     cluster.bring_back(leader).await;
     assert_eq!(cluster.same_everywhere().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_stop_of_the_leader_fails_no_request() {
+    /// Well below what an election would take, even on a busy machine.
+    const GAP_MAX: Duration = Duration::from_secs(4);
+    // Clients without keys: nobody may repeat what they ask for.
+    let args = ["--election-timeout-ms", "5000..10000"];
+    let mut cluster = TestCluster::start_with(&args).await;
+    let first = cluster.leader().await.node_id;
+    let job = cluster.job_template(first, 1_000_000).await;
+    for round in 1..=3 {
+        let leader = cluster.leader().await.node_id;
+        cluster.equal_indexes().await;
+        let urls = (1..=3).map(|id| cluster.url(id)).collect();
+        let load = Load::start(urls, job.clone(), Duration::from_millis(10), None);
+        load.more(50).await;
+        let begun = Instant::now();
+        terminate(&mut cluster, leader);
+        let ended = cluster.node(leader).wait().await.unwrap();
+        assert!(ended.success(), "the node ended with {ended}");
+        load.more(50).await;
+        let gap = load.longest_gap(begun);
+        let writes = load.stop().await;
+        let failed: Vec<_> = writes.iter().filter(|w| w.outcome.is_err()).collect();
+        assert!(failed.is_empty(), "round {round}: {failed:#?}");
+        assert!(gap < GAP_MAX, "round {round}: no write for {gap:?}");
+        cluster.bring_back(leader).await;
+    }
+}
+
+/// Asks node `id`, which runs, to stop in good order.
+fn terminate(cluster: &mut TestCluster, id: i32) {
+    let pid = cluster.node(id).pid().unwrap().to_string();
+    let sent = std::process::Command::new("sh")
+        .args(["-c", "kill -TERM $0", &pid])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod http_support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_support::{Api, DEADLINE};
 use raft3d::http::server::{self, Bounds};
@@ -371,4 +371,48 @@ async fn a_head_without_end_is_refused_before_it_is_large() {
     });
     let answer = refused.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_says_so_in_its_last_answers() {
+    let api = Api::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let bounds = Bounds {
+        farewell: Duration::from_secs(3_600),
+        ..Bounds::default()
+    };
+    let shutdown = async { stopped.await.unwrap() };
+    let served = server::serve(listener, api.router.clone(), bounds, shutdown);
+    let served = tokio::spawn(served);
+
+    let client = tokio::task::spawn_blocking(move || {
+        let health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut kept = TcpStream::connect(addr).unwrap();
+        kept.write_all(health).unwrap();
+        let before = WireAnswer::read(&mut kept);
+        assert!(
+            !before.head.contains("connection: close"),
+            "{}",
+            before.head
+        );
+        // Not accepted yet, perhaps, when the server closes its listener.
+        let mut new = TcpStream::connect(addr).unwrap();
+        stop.send(()).unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        while TcpStream::connect(addr).is_ok() {
+            assert!(Instant::now() < deadline, "new connections are still taken");
+        }
+        for stream in [&mut kept, &mut new] {
+            stream.write_all(health).unwrap();
+            let last = WireAnswer::read(stream);
+            assert_eq!(last.status, 200);
+            assert!(last.head.contains("connection: close"), "{}", last.head);
+        }
+        assert_eq!(read_to_close(kept), "");
+    });
+    client.await.unwrap();
+    // Nobody is left to wait for.
+    served.await.unwrap();
 }

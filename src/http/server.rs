@@ -7,15 +7,21 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::Response;
+use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tracing::{Instrument, debug, warn};
 
@@ -45,6 +51,9 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// How long a client may take none of the bytes of an answer.
     pub stall_timeout: Duration,
+    /// How long a server that stops waits for one more request on each connection, to say in the
+    /// answer that it is the last.
+    pub farewell: Duration,
 }
 
 impl Default for Bounds {
@@ -53,6 +62,7 @@ impl Default for Bounds {
             connections_max: 16_384,
             head_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            farewell: Duration::from_millis(300),
         }
     }
 }
@@ -79,8 +89,12 @@ impl Bounds {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` resolves, then takes no new connections, closes
-/// the idle ones, and returns once every request under way is answered.
+/// Serves `router` on `listener` until `shutdown` resolves, then takes no new connections, ends
+/// those that there are, and returns once every request under way is answered.
+///
+/// A connection ends with the next answer on it, which says so: a client that sends a request just
+/// as an idle connection is closed could not know whether it was carried out. Only connections
+/// that stay idle for [`Bounds::farewell`] are closed without a word.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -88,24 +102,55 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let connections = GracefulShutdown::new();
+    let leaving = Arc::new(AtomicBool::new(false));
+    let router = router.layer(middleware::map_response_with_state(
+        Arc::clone(&leaving),
+        say_farewell,
+    ));
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
     let mut shutdown = std::pin::pin!(shutdown);
+    let begin = |stream| match Arc::clone(&slots).try_acquire_owned() {
+        Ok(slot) => {
+            let connection = serve_one(stream, router.clone(), bounds, connections.watcher(), slot);
+            tokio::spawn(connection.in_current_span());
+        }
+        Err(_) => turn_away(&stream, bounds.connections_max),
+    };
     loop {
-        let stream = tokio::select! {
-            stream = accept(&listener) => stream,
+        tokio::select! {
+            stream = accept(&listener) => begin(stream),
             () = &mut shutdown => break,
-        };
-        match Arc::clone(&slots).try_acquire_owned() {
-            Ok(slot) => {
-                let connection =
-                    serve_one(stream, router.clone(), bounds, connections.watcher(), slot);
-                tokio::spawn(connection.in_current_span());
-            }
-            Err(_) => turn_away(&stream, bounds.connections_max),
         }
     }
-    drop(listener);
+    leaving.store(true, Ordering::Relaxed);
+    accept_the_last(listener).into_iter().for_each(begin);
+    let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
+    // Either all have ended, or those that are left are idle, or busy and waited for below.
+    let _ = timeout(bounds.farewell, slots.acquire_many(all)).await;
     connections.shutdown().await;
+}
+
+/// Middleware: once the server is leaving, every answer is the last on its connection.
+async fn say_farewell(State(leaving): State<Arc<AtomicBool>>, mut response: Response) -> Response {
+    if leaving.load(Ordering::Relaxed) {
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Closes `listener` and gives the connections that the system had taken for it: it would reset
+/// them, requests and all.
+fn accept_the_last(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    let accepted = std::iter::from_fn(|| listener.accept().ok());
+    let streams = accepted.filter_map(|(stream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    });
+    streams.collect()
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {

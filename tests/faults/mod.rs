@@ -1,16 +1,19 @@
 //! Clusters of real processes under attack, and a judge of what their clients see.
 //! `docs/testing.md` says what is attacked and what is checked.
 
-mod attack;
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
+pub mod attack;
 mod clients;
-mod disk;
+pub mod disk;
 mod farm;
 pub mod fault;
 mod history;
 pub mod isolation;
 mod linearizability;
-mod network;
-mod nodes;
+pub mod network;
+pub mod nodes;
 mod power;
 mod restart;
 pub mod rng;

@@ -52,8 +52,14 @@ struct Node {
 
 impl Nodes {
     /// `count` nodes with data under `dir`, none of them running, with further arguments of
-    /// `serve` and variables of the environment.
-    pub fn new(count: u8, dir: &Path, shim: &Path, args: &[&str], env: &[(&str, &str)]) -> Nodes {
+    /// `serve` and variables of the environment. Without the shim their disks are sound.
+    pub fn new(
+        count: u8,
+        dir: &Path,
+        shim: Option<&Path>,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Nodes {
         let addresses = |port: u16| -> Vec<String> {
             (1..=count)
                 .map(|id| format!("{}:{port}", Network::address(id)))
@@ -150,6 +156,11 @@ impl Nodes {
         node.ended();
     }
 
+    /// Asks node `id`, which runs, to stop in good order.
+    pub fn terminate(&mut self, id: u8) {
+        self.node(id).signal(libc::SIGTERM);
+    }
+
     /// Cuts the power of node `id`, running or not.
     pub async fn lose_power(&mut self, id: u8, rng: &mut Rng) -> Loss {
         self.kill(id).await;
@@ -202,12 +213,16 @@ impl Node {
 
 /// A program that takes the arguments of `raft3d` and becomes it, in the node's network namespace
 /// and on its disk.
-fn write_launcher(path: &Path, id: u8, disk: &Disk, shim: &Path, env: &[(&str, &str)]) {
+fn write_launcher(path: &Path, id: u8, disk: &Disk, shim: Option<&Path>, env: &[(&str, &str)]) {
     let mut script = format!(
         "#!/bin/sh\nexec nsenter --net={} env",
         Network::namespace(id).display()
     );
-    for (name, value) in disk.environment(shim) {
+    for (name, value) in shim
+        .map(|shim| disk.environment(shim))
+        .into_iter()
+        .flatten()
+    {
         script += &format!(" {name}={}", value.display());
     }
     for (name, value) in env {

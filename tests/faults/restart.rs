@@ -20,7 +20,7 @@ const SYNC_DELAY_MS: i32 = 400;
 /// starts it again, and cuts the power. Whether the file is still there.
 pub async fn keeps_what_it_read(network: &Network, shim: &Path, dir: &Path) -> bool {
     network.reset(0);
-    let mut nodes = Nodes::new(3, dir, shim, &ARGS, &[]);
+    let mut nodes = Nodes::new(3, dir, Some(shim), &ARGS, &[]);
     nodes.forget_all(1);
     nodes.disk(1).set(Control::SyncDelayMs, SYNC_DELAY_MS);
     nodes.start(1).await;

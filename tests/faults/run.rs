@@ -77,7 +77,7 @@ pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> 
         }
         _ => &[],
     };
-    let mut nodes = Nodes::new(plan.nodes, &dir, shim, &ARGS, env);
+    let mut nodes = Nodes::new(plan.nodes, &dir, Some(shim), &ARGS, env);
     if plan.sabotage == Some(Sabotage::AcknowledgeBeforeSync) {
         for id in nodes.ids() {
             nodes.disk(id).set(Control::SyncSkipped, SYNCS_SKIPPED);
