@@ -113,7 +113,6 @@ void raft::on_commit_answer(const inputs::commit_answer& in) {
     // must obey the current-term rule too.
     const uint64_t index = std::min({in.index, asked_commit_, log_.last_index()});
     if (may_commit(index)) raise_commit(index);
-    maybe_complete_handover();
 }
 
 void raft::raise_commit(uint64_t index) {

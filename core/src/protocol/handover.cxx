@@ -111,8 +111,8 @@ void raft::maybe_complete_handover() {
     if (!handover_ || role_ != srv_role::leader) return;
     // There may have been nobody fit when the handover began.
     if (handover_->successor == -1) handover_->successor = best_successor(now_);
-    // What is not committed when we let go has an unknown outcome, and nothing new comes in: it
-    // takes one more answer at most to leave nobody in doubt.
+    // What is not committed when we let go has an unknown outcome, and nothing new comes in: one
+    // more answer, to the news of the last commit, and nobody is left in doubt.
     if (commit_index_ == log_.last_index() && successor_has_all()) pass_leadership();
 }
 

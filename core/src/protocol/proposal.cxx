@@ -44,7 +44,6 @@ void raft::on_log_durable(const inputs::log_durable& in) {
     activate_committed_configs();
     release_durable_answers();
     recompute_commit();
-    maybe_complete_handover();
 }
 
 void raft::on_log_failed() {
