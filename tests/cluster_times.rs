@@ -18,7 +18,7 @@ use times::{failover, soak};
 #[test]
 fn every_kind_of_failover_comes_to_an_end() {
     isolated("every_kind_of_failover_comes_to_an_end", |_| {
-        failover::measure(1);
+        assert_eq!(failover::measure(1).len(), 4);
     });
 }
 
@@ -27,6 +27,7 @@ fn every_kind_of_failover_comes_to_an_end() {
 fn measure_failover() {
     isolated("measure_failover", |_| {
         let kinds = failover::measure(number("RAFT3D_TRIALS").unwrap_or(50));
+        failover::report(&kinds);
         failover::assert_goals(&kinds);
     });
 }

@@ -63,22 +63,25 @@ struct Trial {
     disturbed: bool,
 }
 
-/// Makes `trials` of each kind, prints and saves the result.
+/// Makes `trials` of each kind, one kind after the other.
 pub fn measure(trials: u64) -> Vec<Kind> {
     let network = Network::new(3);
     let runtime = Runtime::new().expect("a runtime");
-    let kinds: Vec<Kind> = Fault::ALL
-        .into_iter()
+    let kinds = Fault::ALL.into_iter();
+    kinds
         .map(|fault| runtime.block_on(measure_kind(fault, trials, &network)))
-        .collect();
+        .collect()
+}
+
+/// Prints and saves the result.
+pub fn report(kinds: &[Kind]) {
     let data: Vec<_> = kinds.iter().map(Kind::json).collect();
-    save("failover", &table(&kinds), &json!(data));
-    for kind in &kinds {
+    save("failover", &table(kinds), &json!(data));
+    for kind in kinds {
         if let Some(failed) = kind.trials.iter().find_map(|trial| trial.failed.first()) {
             println!("{}, for example: {failed}", kind.fault.name());
         }
     }
-    kinds
 }
 
 /// Panics unless the goals at default settings are met.
