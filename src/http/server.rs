@@ -34,9 +34,10 @@ const OTHER_FILES_MAX: u64 = 1_024;
 /// What is buffered of a connection at most, read or to be written, in bytes: so also the longest
 /// head of a request.
 const BUFFER_MAX: usize = 16 << 10;
-/// What one connection takes at most beyond a large body, in bytes: a buffer each way, a request
-/// line that is looked at, a small body, and what is known of it.
-pub const CONNECTION_MEMORY_MAX: usize = 64 << 10;
+/// What one connection takes at most beyond a large body, in bytes: a buffer each way with the next
+/// piece of an answer, a request line that is looked at, a small body, and what is known of it. An
+/// idle one takes less than a tenth of that.
+pub const CONNECTION_MEMORY_MAX: usize = 96 << 10;
 /// What a connection above the limit is answered.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
