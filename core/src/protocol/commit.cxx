@@ -49,6 +49,8 @@ int32_t raft::left_out() const {
 }
 
 uint64_t raft::quorum_index(const cluster_config& config) const {
+    // Who goes on alone goes by his own disk. The other one's may hold more, but will not be asked.
+    if (quorum_is_adjusted()) return own_durable_index();
     auto full_quorum = [this](const cluster_config& c) {
         return commit_quorum_among(voters_of(c), 0);
     };

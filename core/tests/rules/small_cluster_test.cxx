@@ -48,6 +48,22 @@ TEST(small_cluster, leader_goes_on_alone) {
     EXPECT_EQ(alone.core->election_quorum(), 1);
 }
 
+// § 20: what only the other one has on its disk is not held by the one that goes on without it.
+TEST(small_cluster, survivor_commits_what_is_on_its_own_disk) {
+    server s(pair());
+    s.lead();
+    s.propose();
+    const uint64_t index = s.core->last_log_index();
+    s.accept(s.one_to(2));  // Sooner than our disk.
+    s.answer_question();
+    ASSERT_LT(s.core->commit_index(), index);
+    ASSERT_GT(beats_until_wanted(s), 0);
+    s.step(inputs::adjust_quorum{});
+    EXPECT_LT(s.core->commit_index(), index);
+    s.durable();
+    EXPECT_EQ(s.core->commit_index(), index);
+}
+
 // § 20: without the program's consent nothing changes, and it is asked once a second at most.
 TEST(small_cluster, program_is_asked_once_a_second) {
     server s(pair());
