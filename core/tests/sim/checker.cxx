@@ -32,8 +32,9 @@ ptr<cluster_config> config_of(const log_entry& entry) {
 
 checker::before checker::look(const sim_server& s) {
     const protocol::raft& r = s.node();
-    return {r.role(),          r.term(),       r.commit_index(), r.last_log_index(),
-            r.writes_paused(), s.disk().state, r.config()};
+    return {r.role(),           r.term(),          r.commit_index(),
+            r.last_log_index(), r.writes_paused(), r.quorum_is_adjusted(),
+            s.disk().state,     r.config()};
 }
 
 void checker::booted(sim_server& s) {
@@ -167,6 +168,7 @@ uint64_t checker::term_before(const sim_server& s, uint64_t index) const {
 }
 
 void checker::executed(sim_server& s, const before& was, const protocol::input& in) {
+    peers_.executed(s, in);
     check_leadership(s, was);
     if (std::holds_alternative<protocol::inputs::response>(in)) check_matches(s);
     const protocol::raft& r = s.node();
@@ -195,6 +197,7 @@ void checker::check_leadership(sim_server& s, const before& was) {
         fail("term ", r.term(), " has two leaders: ", known->second, " and ", s.id());
     }
     if (was.role == srv_role::leader && was.term == r.term()) return;
+    if (was.adjusted) ++world_.count().elected_alone;
     check_votes(s, *was.config);
     // Raft 6: a removal in the log decides too.
     std::map<int32_t, bool> members = members_of(*was.config);
@@ -210,12 +213,8 @@ void checker::check_leadership(sim_server& s, const before& was) {
         members = then;
     }
     // 12: every leader has every entry that was committed in an earlier term.
-    for (uint64_t i = s.disk().snapshot_index() + 1; i <= committed_.size(); ++i) {
-        if (committed_[i - 1].committed_in >= r.term()) break;
-        const disk::stored_entry* entry = s.disk().logical_at(i);
-        if (!entry || entry->term() != committed_[i - 1].term) {
-            fail("leader ", s.id(), " of term ", r.term(), " lacks committed entry ", i);
-        }
+    if (const uint64_t lacking = first_lacking(s, r.term())) {
+        fail("leader ", s.id(), " of term ", r.term(), " lacks committed entry ", lacking);
     }
     if (s.disk().start_index() > committed_.size() + 1) {
         fail("leader ", s.id(), " starts at ", s.disk().start_index(), " beyond what is committed");
@@ -225,6 +224,19 @@ void checker::check_leadership(sim_server& s, const before& was) {
     if (!first || first->term() != r.term() || first->entry->get_val_type() != log_val_type::conf) {
         fail("leader ", s.id(), " does not begin term ", r.term(), " with a configuration");
     }
+}
+
+uint64_t checker::first_lacking(const sim_server& s, uint64_t before_term) const {
+    for (uint64_t i = s.disk().snapshot_index() + 1; i <= committed_.size(); ++i) {
+        if (committed_[i - 1].committed_in >= before_term) break;
+        const disk::stored_entry* entry = s.disk().logical_at(i);
+        if (!entry || entry->term() != committed_[i - 1].term) return i;
+    }
+    return 0;
+}
+
+bool checker::holds_all_committed(const sim_server& s) const {
+    return first_lacking(s, UINT64_MAX) == 0;
 }
 
 void checker::check_matches(sim_server& s) const {
@@ -273,7 +285,9 @@ void checker::check_votes(sim_server& s, const cluster_config& config) const {
         const bool own = id == s.id() && s.disk().state.voted_for == id;
         granted += own || (vote != votes_.end() && vote->second == s.id()) ? 1 : 0;
     }
-    if (granted <= voters / 2) {
+    // One of two that goes on alone needs its own vote only (behaviour 20).
+    const int32_t needed = s.node().quorum_is_adjusted() && voters == 2 ? 1 : voters / 2 + 1;
+    if (granted < needed) {
         fail("server ", s.id(), " leads term ", s.node().term(), " by ", granted, " votes of ",
              voters);
     }
@@ -351,6 +365,7 @@ void checker::check_quorum(sim_server& s, const before& was, uint64_t first, uin
         pending = config_of(*entry->entry);
         if (i <= last) configs.push_back(pending);
     }
+    if ((was.adjusted || r.quorum_is_adjusted()) && durable_on(s, last, term)) return;
     for (const ptr<cluster_config>& config : configs) {
         if (durable_on_majority(*config, nullptr, last, term)) return;
         if (pending && durable_on_majority(*config, pending.get(), last, term)) return;
@@ -370,7 +385,10 @@ bool checker::durable_on_majority(const cluster_config& config, const cluster_co
         ++voters;
         if (durable_on(world_.server(member->get_id()), index, term)) ++holders;
     }
-    return holders > voters / 2;
+    // Without receivers of snapshots half of an even number is enough (behaviour 15.1); that no
+    // later leader lacks the entry is what counts then (12).
+    const bool fewer = world_.opts().params.exclude_snp_receiver_from_quorum_;
+    return holders > voters / 2 || (fewer && 2 * holders == voters);
 }
 
 bool checker::durable_on(const sim_server& s, uint64_t index, uint64_t term) const {
@@ -380,6 +398,7 @@ bool checker::durable_on(const sim_server& s, uint64_t index, uint64_t term) con
 }
 
 void checker::sending(sim_server& s, const protocol::outgoing& o) {
+    peers_.sending(s, o);
     req_msg& msg = *o.msg;
     const protocol::hard_state& durable = s.disk().state;
     if (msg.get_term() != durable.term) {

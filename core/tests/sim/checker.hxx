@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "disk.hxx"
+#include "peer_watch.hxx"
 #include "protocol/raft.hxx"
 
 namespace sim {
@@ -18,7 +19,7 @@ class sim_server;
 /// Throws `violation`.
 class checker {
 public:
-    explicit checker(cluster& world) : world_(world) {}
+    explicit checker(cluster& world) : world_(world), peers_(world) {}
 
     /// What a server was like before a step.
     struct before {
@@ -27,6 +28,7 @@ public:
         uint64_t commit;
         uint64_t last;
         bool paused;
+        bool adjusted;  ///< One of two voters goes on alone.
         nuraft::protocol::hard_state saved;
         nuraft::ptr<nuraft::cluster_config> config;
     };
@@ -48,8 +50,11 @@ public:
     void acknowledging(sim_server& s, uint64_t through, uint64_t term);
     void applied(sim_server& s, const machine_state& state);
     void acknowledged(uint64_t index, uint64_t hash);
+    void idle(const sim_server& s) const { peers_.idle(s); }
     void saving_config(sim_server& s, const before& was, const nuraft::protocol::effects& out);
 
+    /// Is everything that was ever committed in its log or snapshot?
+    bool holds_all_committed(const sim_server& s) const;
     /// Number of entries that were ever committed.
     uint64_t committed() const { return committed_.size(); }
 
@@ -70,6 +75,8 @@ private:
                      const nuraft::protocol::effects& out);
     void check_leadership(sim_server& s, const before& was);
     void check_votes(sim_server& s, const nuraft::cluster_config& config) const;
+    /// The first entry committed by a leader before this term that it does not have; 0: none.
+    uint64_t first_lacking(const sim_server& s, uint64_t before_term) const;
     void check_matches(sim_server& s) const;
     void check_stepping_out(const sim_server& s, const before& was,
                             const nuraft::cluster_config& config) const;
@@ -84,6 +91,7 @@ private:
     uint64_t term_before(const sim_server& s, uint64_t index) const;
 
     cluster& world_;
+    peer_watch peers_;
     std::map<uint64_t, int32_t> leaders_;
     std::map<std::pair<int32_t, uint64_t>, int32_t> votes_;
     std::map<std::pair<uint64_t, uint64_t>, entry_fact> entries_;

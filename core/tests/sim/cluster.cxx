@@ -242,6 +242,7 @@ void cluster::commit_one_more(time_us deadline) {
     }
     await_agreement(deadline);
     for (auto& [id, s] : servers_) {
+        checker_.idle(*s);
         for (auto& [other, t] : servers_) {
             const network::connection* c = network_.open_connection(id, other);
             if (c && !c->broken && !c->mute && c->unanswered.size() > 100) {
@@ -283,6 +284,7 @@ std::string run_seed(uint64_t seed, const std::string& without, totals& sum) {
 void totals::add(const totals& o) {
     events += o.events;
     elections += o.elections;
+    elected_alone += o.elected_alone;
     commits += o.commits;
     snapshots_created += o.snapshots_created;
     snapshots_installed += o.snapshots_installed;
@@ -301,12 +303,12 @@ void totals::add(const totals& o) {
 
 std::string totals::describe() const {
     std::ostringstream s;
-    s << events << " events, " << elections << " elections, " << commits << " commits, "
-      << acknowledged << " acknowledged, " << snapshots_created << " snapshots created, "
-      << snapshots_installed << " installed, " << packs << " packs, " << config_changes
-      << " config changes, " << servers_added << " joined, " << servers_removed << " removed, "
-      << crashes << " crashes (" << torn_crashes << " with writes under way), " << truncations
-      << " conflicts cut off, " << handovers << " hand-overs by rule, " << streamed
+    s << events << " events, " << elections << " elections, " << elected_alone << " alone, "
+      << commits << " commits, " << acknowledged << " acknowledged, " << snapshots_created
+      << " snapshots created, " << snapshots_installed << " installed, " << packs << " packs, "
+      << config_changes << " config changes, " << servers_added << " joined, " << servers_removed
+      << " removed, " << crashes << " crashes (" << torn_crashes << " with writes under way), "
+      << truncations << " conflicts cut off, " << handovers << " hand-overs by rule, " << streamed
       << " streamed requests, " << duplicates << " requests twice";
     return s.str();
 }

@@ -126,6 +126,13 @@ void draw_theme(dice& d, options& o) {
     }
 }
 
+/// Drawn last, so that the seeds of before mean what they meant.
+void draw_quorums(dice& d, options& o) {
+    o.params.exclude_snp_receiver_from_quorum_ = d.chance(1500);
+    const bool adjust = d.coin();
+    o.params.auto_adjust_quorum_for_small_cluster_ = adjust && o.initial_servers == 2;
+}
+
 bool listed(const std::string& list, const std::string& name) {
     std::istringstream words(list);
     for (std::string word; std::getline(words, word, ',');) {
@@ -163,6 +170,8 @@ void leave_out(options& o, const std::string& without) {
     flag("priority", o.priorities);
     flag("settings", o.settings_change);
     flag("absorb", o.absorb);
+    flag("receiver", o.params.exclude_snp_receiver_from_quorum_);
+    flag("alone", o.params.auto_adjust_quorum_for_small_cluster_);
 }
 
 }  // namespace
@@ -181,6 +190,7 @@ options options::draw(uint64_t seed, const std::string& without) {
     draw_modes(d, o.params);
     if (d.chance(2000)) o.term_steps = 3;
     draw_theme(d, o);
+    draw_quorums(d, o);
     leave_out(o, without);
     return o;
 }
@@ -211,6 +221,8 @@ std::string options::describe() const {
       << " in " << snapshot_objects << " objects, stop gap " << params.log_sync_stop_gap_
       << (params.use_new_joiner_type_ ? ", new joiners" : "")
       << (params.use_full_consensus_among_healthy_members_ ? ", full consensus" : "")
+      << (params.exclude_snp_receiver_from_quorum_ ? ", receivers left out" : "")
+      << (params.auto_adjust_quorum_for_small_cluster_ ? ", alone if need be" : "")
       << (params.track_peers_sm_commit_idx_ ? ", tracking" : "")
       << (params.wait_for_sm_catchup_on_becoming_leader_ ? ", leaders wait" : "") << ", grace "
       << params.grace_period_of_lagging_state_machine_ << ", term steps " << term_steps

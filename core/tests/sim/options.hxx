@@ -56,7 +56,7 @@ struct options {
     /// Draws all of it. `without` is a comma separated list of fault kinds to leave out, for
     /// narrowing down a failure: loss, spike, duplicate, decline, read, kept, pin, hint, crash,
     /// partition, stall, slow, diskfail, membership, handover, priority, settings, skew, snapshot,
-    /// stream, absorb, consensus.
+    /// stream, absorb, consensus, receiver, alone.
     static options draw(uint64_t seed, const std::string& without);
     /// No faults at all, for runs that follow a script.
     static options quiet(uint64_t seed, int32_t servers);

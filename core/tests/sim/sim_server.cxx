@@ -126,7 +126,8 @@ void sim_server::stop() {
 }
 
 void sim_server::stall(time_us duration) {
-    stalled_until_ = world_.events().now() + duration;
+    // Never sooner than before: what waits for the end of a longer stall goes on waiting.
+    stalled_until_ = std::max(stalled_until_, world_.events().now() + duration);
     if (world_.tracing()) {
         world_.trace("s" + std::to_string(id_) + " stalls for " + std::to_string(duration / ms) +
                      " ms");
@@ -135,6 +136,10 @@ void sim_server::stall(time_us duration) {
 
 time_us sim_server::stalled_for() const {
     return std::max<time_us>(0, stalled_until_ - world_.events().now());
+}
+
+time_us sim_server::awake_for() const {
+    return world_.events().now() - stalled_until_;
 }
 
 bool sim_server::holds_transfer() const {
@@ -371,6 +376,9 @@ void sim_server::heed_notices(const protocol::effects& out) {
                 later_do(0, [this, heir] { input(protocol::inputs::yield{false, heir}); });
                 break;
             }
+            case notice::quorum_adjustment_wanted:
+                later_do(0, [this] { consider_going_on_alone(); });
+                break;
             case notice::snapshot_wanted:
                 later_do(0, [this] { maybe_create_snapshot(true); });
                 break;
@@ -439,6 +447,15 @@ void sim_server::answer_question(const protocol::commit_question& q) {
         index = q.current + world_.chance().below(q.expected - q.current + 1);
     }
     input(protocol::inputs::commit_answer{index});
+}
+
+void sim_server::consider_going_on_alone() {
+    // Two that go on alone lose what the other commits (behaviour 20). This program knows better
+    // than any real one when that cannot be.
+    for (const ptr<srv_config>& member : node_->config()->get_servers()) {
+        if (member->get_id() != id_ && world_.server(member->get_id()).running()) return;
+    }
+    if (world_.check().holds_all_committed(*this)) input(protocol::inputs::adjust_quorum{});
 }
 
 void sim_server::cancel_waiters() {

@@ -63,6 +63,9 @@ public:
     /// Freezes for a while, as a process that is not scheduled; nothing is lost.
     void stall(time_us duration);
     time_us stalled_for() const;
+    /// Since the end of the last stall; of all time if there was none in this life.
+    time_us awake_for() const;
+    nuraft::protocol::time_ms local_time() const;
     void set_disk_slowness(int32_t factor) { slowness_ = factor; }
     /// No fault is pending any more; one that a restart has to cure is cured.
     void calm();
@@ -91,7 +94,6 @@ private:
 
     /// In this life, and not during a stall.
     void later_do(time_us delay, std::function<void()> what);
-    nuraft::protocol::time_ms local_time() const;
     time_us from_local(int32_t delay_ms) const;
 
     void execute(const checker::before& was, nuraft::protocol::effects& out);
@@ -109,6 +111,7 @@ private:
     void install(const nuraft::protocol::save_object& s, const machine_state& state);
     void install_pack(const nuraft::protocol::install_pack& p);
     void answer_question(const nuraft::protocol::commit_question& q);
+    void consider_going_on_alone();
     void schedule_store();
     void schedule_sync();
     void schedule_apply();

@@ -69,6 +69,7 @@ TEST(sim, every_seed_keeps_the_invariants_and_converges) {
 
     // A simulation in which nothing happens proves nothing.
     EXPECT_GT(sum.elections, ran);
+    EXPECT_GT(sum.elected_alone, 0u);
     EXPECT_GT(sum.commits, 10 * ran);
     EXPECT_GT(sum.acknowledged, ran);
     EXPECT_GT(sum.snapshots_created, 0u);

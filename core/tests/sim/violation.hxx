@@ -24,6 +24,7 @@ template <typename... T>
 struct totals {
     uint64_t events = 0;
     uint64_t elections = 0;
+    uint64_t elected_alone = 0;  ///< Of them, as the last one of two.
     uint64_t commits = 0;
     uint64_t snapshots_created = 0;
     uint64_t snapshots_installed = 0;
