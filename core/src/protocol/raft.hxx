@@ -81,14 +81,14 @@ public:
     /// The other of two voters is away and this one may go on alone (behaviour 20).
     bool quorum_is_adjusted() const;
     /// The active configuration; treat as immutable.
-    ptr<cluster_config> config() const { return config_; }
+    const ptr<cluster_config>& config() const { return config_; }
     /// The configuration in force at a committed index; null if it is no longer known. Linear in
     /// the number of configurations since the last snapshot.
     ptr<cluster_config> config_at(uint64_t index) const;
     bool config_in_progress() const {
         return !uncommitted_configs_.empty() && !mutated(mutation::two_changes_at_once);
     }
-    ptr<snapshot> last_snapshot() const { return snapshot_; }
+    const ptr<snapshot>& last_snapshot() const { return snapshot_; }
     /// Leader only; empty otherwise. Linear in the number of peers.
     std::vector<peer_view> peers(time_ms now) const;
     /// Would this append request pass every check now? For asking the program before the step
@@ -109,7 +109,6 @@ public:
     void each_peer(F f) const {
         for (const auto& [peer_id, p] : peers_) f(p);
     }
-    bool knows_peer(int32_t id) const { return peers_.count(id) > 0; }
     const peer_progress* joining_peer() const { return joining_ ? &joining_->progress : nullptr; }
     inner_view inspect() const;
 

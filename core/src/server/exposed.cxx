@@ -47,9 +47,12 @@ void show_progress(peer& to, const peer_progress& p, bool leaving) {
     to.set_next_log_idx(p.next);
     to.set_matched_idx(p.match);
     to.set_last_accepted_log_idx(p.last_accepted);
-    to.set_sm_committed_idx(p.applied);
-    to.set_self_mark_down(p.marked_down);
-    to.set_next_batch_size_hint_in_bytes(p.size_hint);
+    // The rest seldom changes, and looking is cheaper than writing.
+    if (p.applied != to.get_sm_committed_idx()) to.set_sm_committed_idx(p.applied);
+    if (p.marked_down != to.is_self_mark_down()) to.set_self_mark_down(p.marked_down);
+    if (p.size_hint != to.get_next_batch_size_hint_in_bytes()) {
+        to.set_next_batch_size_hint_in_bytes(p.size_hint);
+    }
     if (p.busy != to.is_busy()) p.busy ? static_cast<void>(to.make_busy()) : to.set_free();
     if (p.heartbeat_on != to.is_hb_enabled()) to.enable_hb(p.heartbeat_on);
     if (p.heartbeat_ms > 0 && p.heartbeat_ms != to.get_current_hb_interval()) {
@@ -57,10 +60,12 @@ void show_progress(peer& to, const peer_progress& p, bool leaving) {
     }
     if (p.commit_pending) to.set_pending_commit();
     if (!p.commit_pending) to.clear_pending_commit();
-    to.set_snapshot_sync_is_needed(p.snapshot_needed);
+    if (p.snapshot_needed != to.is_snapshot_sync_needed()) {
+        to.set_snapshot_sync_is_needed(p.snapshot_needed);
+    }
     show_transfer(to, p.transfer.get());
     if (p.lost != to.is_lost()) p.lost ? to.set_lost() : to.set_recovered();
-    if (p.errors == 0) to.reset_rpc_errs();
+    if (p.errors < to.get_rpc_errs()) to.reset_rpc_errs();
     while (to.get_rpc_errs() < p.errors) to.inc_rpc_errs();
     if (p.leave_requested) to.set_leave_flag();
     if (leaving) to.step_down();
@@ -110,43 +115,48 @@ void raft_server::impl::show() {
     show_peers(v);
 }
 
-void raft_server::impl::show_peers(const inner_view& v) {
-    size_t found = 0;
-    auto show_one = [&](const peer_progress& p) -> const ptr<peer>& {
-        ++found;
-        shown& s = shown_[p.id];
-        // A new one where settings changed: the program may be reading the old.
-        if (!s.view || &s.view->get_config() != p.server.get()) {
-            s.view = new_shown_peer(p.server);
-            s.face = shown_face();
-        }
-        const shown_face face = face_of(p, p.id == v.leaving);
-        if (s.face != face) show_progress(*s.view, p, p.id == v.leaving);
-        s.face = face;
-        if (std::exchange(s.last_response, p.last_response) != p.last_response) {
-            s.view->reset_resp_timer();
-        }
-        if (std::exchange(s.last_activity, p.last_activity) != p.last_activity) {
-            s.view->reset_active_timer();
-        }
-        return s.view;
-    };
-    raft_server& o = *owner_;
-    raft_->each_peer([&](const peer_progress& p) {
-        const ptr<peer>& view = show_one(p);
-        ptr<peer>& entry = o.peers_[p.id];
-        if (entry != view) entry = view;
-    });
-    const peer_progress* joining = raft_->joining_peer();
-    o.srv_to_join_ = joining ? show_one(*joining) : nullptr;
-    auto leaving = o.peers_.find(v.leaving);
-    o.srv_to_leave_ = leaving == o.peers_.end() ? nullptr : leaving->second;
-    if (found == shown_.size()) return;
-    for (auto s = shown_.begin(); s != shown_.end();) {
-        const bool known = (joining && joining->id == s->first) || raft_->knows_peer(s->first);
-        if (!known) o.peers_.erase(s->first);
-        s = known ? std::next(s) : shown_.erase(s);
+void raft_server::impl::show_peer(shown& s, const peer_progress& p, bool leaving) {
+    // A new one where settings changed: the program may be reading the old.
+    if (s.settings != p.server) {
+        s = shown();
+        s.settings = p.server;
+        s.view = new_shown_peer(p.server);
     }
+    const shown_face face = face_of(p, leaving);
+    if (s.face != face) show_progress(*s.view, p, leaving);
+    s.face = face;
+    if (std::exchange(s.last_response, p.last_response) != p.last_response) {
+        s.view->reset_resp_timer();
+    }
+    if (std::exchange(s.last_activity, p.last_activity) != p.last_activity) {
+        s.view->reset_active_timer();
+    }
+}
+
+void raft_server::impl::show_peers(const inner_view& v) {
+    raft_server& o = *owner_;
+    auto at = shown_.begin();
+    auto drop = [&] {
+        o.peers_.erase(at->first);
+        at = shown_.erase(at);
+    };
+    // Both are in the order of ids, and after most steps the same peers are there.
+    raft_->each_peer([&](const peer_progress& p) {
+        while (at != shown_.end() && at->first < p.id) drop();
+        if (at == shown_.end() || at->first != p.id) at = shown_.emplace_hint(at, p.id, shown());
+        const peer* before = at->second.view.get();
+        show_peer(at->second, p, p.id == v.leaving);
+        if (at->second.view.get() != before) o.peers_[p.id] = at->second.view;
+        ++at;
+    });
+    while (at != shown_.end()) drop();
+
+    const peer_progress* joining = raft_->joining_peer();
+    if (joining) show_peer(shown_joining_, *joining, false);
+    if (!joining && shown_joining_.view) shown_joining_ = shown();
+    if (o.srv_to_join_ != shown_joining_.view) o.srv_to_join_ = shown_joining_.view;
+    auto leaving = v.leaving == -1 ? shown_.end() : shown_.find(v.leaving);
+    o.srv_to_leave_ = leaving == shown_.end() ? nullptr : leaving->second.view;
 }
 
 /// Without a factory, hence without a connection.
@@ -161,7 +171,9 @@ ptr<peer> raft_server::impl::new_shown_peer(ptr<srv_config> server) const {
 ptr<peer> raft_server::impl::shown_peer(int32_t id) const {
     std::lock_guard<std::recursive_mutex> guard(lock_);
     auto found = shown_.find(id);
-    return found == shown_.end() ? nullptr : found->second.view;
+    if (found != shown_.end()) return found->second.view;
+    return shown_joining_.view && shown_joining_.view->get_id() == id ? shown_joining_.view
+                                                                      : nullptr;
 }
 
 inner_view raft_server::impl::inner() const {

@@ -147,7 +147,8 @@ private:
 
     /// A peer as shown, what of, and what its clocks were set for.
     struct shown {
-        ptr<peer> view;
+        ptr<peer> view;            ///< Null: none was made yet.
+        ptr<srv_config> settings;  ///< With which it was made.
         shown_face face;
         protocol::time_ms last_response = 0;
         protocol::time_ms last_activity = 0;
@@ -183,6 +184,7 @@ private:
     // exposed.cxx
     void show();
     void show_peers(const protocol::inner_view& v);
+    void show_peer(shown& s, const protocol::peer_progress& p, bool leaving);
     ptr<peer> new_shown_peer(ptr<srv_config> server) const;
     ptr<peer> shown_peer(int32_t id) const;
 
@@ -306,6 +308,7 @@ private:
     raft_server* owner_ = nullptr;                  ///< Null until it is built, and when it goes.
     const raft_server* owner_address_ = nullptr;    ///< Only a name: what it was is not to be used.
     std::map<int32_t, shown> shown_;                ///< What derived classes see of each peer.
+    shown shown_joining_;                           ///< Likewise of a server that joins.
     bool poke_wanted_ = false;  ///< The commit thread shall look at its other duties.
 
     /// Never switched off again: what was written meanwhile may still be on its way to the disk.
