@@ -130,7 +130,10 @@ void draw_theme(dice& d, options& o) {
 void draw_quorums(dice& d, options& o) {
     o.params.exclude_snp_receiver_from_quorum_ = d.chance(1500);
     const bool adjust = d.coin();
-    o.params.auto_adjust_quorum_for_small_cluster_ = adjust && o.initial_servers == 2;
+    if (!adjust || o.initial_servers != 2) return;
+    o.params.auto_adjust_quorum_for_small_cluster_ = true;
+    // One of two is no quorum that those of three would meet.
+    o.membership = false;
 }
 
 bool listed(const std::string& list, const std::string& name) {

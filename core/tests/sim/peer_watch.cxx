@@ -89,13 +89,21 @@ void peer_watch::hear(const sim_server& s, const protocol::input& in) {
         return;
     }
     leadership& l = leaderships_[s.id()];
-    if (l.life != s.life() || l.term != r.term()) l = {s.life(), r.term(), {}};
+    if (l.life != s.life() || l.term != r.term()) l = {s.life(), r.term(), 0, 0, {}};
+    const int32_t voters = r.inspect().voters;
+    if (l.voters != voters) l.voters_since = s.local_time();
+    l.voters = voters;
     const auto* response = std::get_if<protocol::inputs::response>(&in);
     if (response && response->msg->get_accepted()) {
         l.heard[response->msg->get_src()] = s.local_time();
     }
-    // Nobody is silent from before he was a peer.
-    r.each_peer([&](const protocol::peer_progress& p) { l.heard.insert({p.id, s.local_time()}); });
+    // Nobody is silent from before he was a peer, or was one again.
+    std::map<int32_t, protocol::time_ms> heard;
+    r.each_peer([&](const protocol::peer_progress& p) {
+        auto known = l.heard.find(p.id);
+        heard[p.id] = known == l.heard.end() ? s.local_time() : known->second;
+    });
+    l.heard.swap(heard);
 }
 
 void peer_watch::check_expiry(const sim_server& s) const {
@@ -112,10 +120,13 @@ void peer_watch::check_expiry(const sim_server& s) const {
                                          : params.heart_beat_interval_ * default_expiry;
     // While it is frozen it cannot resign, and a hand-over has a limit of its own.
     if (v.writes_paused || s.awake_for() < 2 * (interval + slack_ms) * ms) return;
+    // It looks again with the next heartbeat when a voter that answered is gone.
+    const leadership& l = leaderships_.at(s.id());
+    if (s.local_time() - l.voters_since <= interval + slack_ms) return;
     // 29
     int32_t silent = 0;
     r.each_peer([&](const protocol::peer_progress& p) {
-        const protocol::time_ms silence = s.local_time() - leaderships_.at(s.id()).heard.at(p.id);
+        const protocol::time_ms silence = s.local_time() - l.heard.at(p.id);
         const bool counts = protocol::is_regular(*p.server) && p.id != v.leaving;
         silent += counts && silence > expiry + interval + slack_ms ? 1 : 0;
     });

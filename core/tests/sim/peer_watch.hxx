@@ -35,6 +35,8 @@ private:
     struct leadership {
         uint64_t life = 0;
         uint64_t term = 0;
+        int32_t voters = 0;
+        nuraft::protocol::time_ms voters_since = 0;
         std::map<int32_t, nuraft::protocol::time_ms> heard;  ///< Or known since.
     };
 
