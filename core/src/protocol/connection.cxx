@@ -65,7 +65,7 @@ std::optional<sent_request> raft::take_sent(uint64_t number) {
         --p->unanswered;
         if (was.ordinary) {
             p->busy = false;
-        } else {
+        } else if (!mutated(mutation::bytes_never_returned)) {
             p->bytes_in_flight = std::max<int64_t>(0, p->bytes_in_flight - was.bytes);
         }
     }

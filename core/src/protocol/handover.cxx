@@ -28,7 +28,7 @@ int32_t raft::silent_voters(int64_t longer_than_ms) const {
 
 bool raft::leadership_is_valid() {
     const raft_params& params = settings_.params;
-    if (params.leadership_expiry_ < 0) return true;
+    if (params.leadership_expiry_ < 0 || mutated(mutation::silent_quorum_kept)) return true;
     const int64_t expiry = params.leadership_expiry_ > 0
                                ? params.leadership_expiry_
                                : int64_t{params.heart_beat_interval_} * settings_.limits.leadership;

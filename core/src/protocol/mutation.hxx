@@ -29,6 +29,9 @@ enum class mutation {
     match_kept_across_terms,
     answer_of_replaced_connection_counts,
     leader_overwrites_own_log,
+    stream_skips_entry,
+    bytes_never_returned,
+    silent_quorum_kept,
     // Commit and apply.
     older_term_counted_as_committed,
     own_disk_not_waited_for,

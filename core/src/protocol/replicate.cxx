@@ -112,6 +112,7 @@ bool raft::build_append(peer_progress& p) {
     const uint64_t count = req->log_entries().size();
     req->set_extra_flags(append_flags(p, first - 1 + count));
     if (p.streaming) p.stream_position += count;
+    if (p.streaming && count > 1 && mutated(mutation::stream_skips_entry)) ++p.stream_position;
     p.commit_pending = false;
     send_to(p, req, !p.streaming, first, count, bytes);
     return true;
