@@ -24,7 +24,7 @@ use raft3d::consensus::{Consensus, Role};
 use raft3d::domain::command::{Command, Op};
 use raft3d::domain::time::Timestamp;
 use raft3d::ffi::{self, NodeOptions};
-use raft3d::raft::{Durability, Node, NodeConfig};
+use raft3d::raft::{Durability, FirstStart, Node, NodeConfig};
 use raft3d::storage::Log;
 
 const IN_FLIGHT: [u32; 4] = [1, 8, 64, 256];
@@ -115,7 +115,7 @@ impl Setup {
             node_id: 1,
             data_dir: dir.join("node"),
             raft_addr: address.clone(),
-            initial_cluster: vec![(1, address)],
+            first_start: FirstStart::Found(vec![(1, address)]),
             election_timeout_ms: ELECTION_TIMEOUT_MS,
             heartbeat_ms: HEARTBEAT_MS,
             snapshot_distance: SNAPSHOT_DISTANCE,
@@ -166,6 +166,7 @@ impl Setup {
             snapshot_distance: SNAPSHOT_DISTANCE as i32,
             reserved_entries: 0,
             parallel_log: on_disk,
+            joining: false,
         };
         let log = on_disk.then(|| Arc::new(Log::open(dir).expect("the log opens")));
         let run = ffi::run_native_bench(

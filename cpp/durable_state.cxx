@@ -63,4 +63,12 @@ void durable_state::system_exit(int exit_code) {
     state_->fatal({reinterpret_cast<const uint8_t*>(reason.data()), reason.size()});
 }
 
+void durable_state::joined() const noexcept {
+    state_->joined();
+}
+
+void durable_state::removed() const noexcept {
+    state_->removed();
+}
+
 }  // namespace raft3d

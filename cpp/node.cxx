@@ -64,16 +64,56 @@ void answer(pending_answer& pending, proposal_result& result) {
     }
 }
 
+ChangeVerdict verdict_of(nuraft::cmd_result_code code) {
+    switch (code) {
+        case nuraft::cmd_result_code::OK:
+        // The answer is on its way from a server that leads by now: whether it took the change
+        // shows in the configuration.
+        case nuraft::cmd_result_code::RESULT_NOT_EXIST_YET:
+            return ChangeVerdict::Started;
+        case nuraft::cmd_result_code::NOT_LEADER:
+            return ChangeVerdict::NotLeader;
+        case nuraft::cmd_result_code::SERVER_ALREADY_EXISTS:
+            return ChangeVerdict::Exists;
+        case nuraft::cmd_result_code::SERVER_NOT_FOUND:
+            return ChangeVerdict::NotFound;
+        case nuraft::cmd_result_code::CONFIG_CHANGING:
+        case nuraft::cmd_result_code::SERVER_IS_JOINING:
+        case nuraft::cmd_result_code::SERVER_IS_LEAVING:
+            return ChangeVerdict::Busy;
+        default:
+            return ChangeVerdict::Forbidden;
+    }
+}
+
+ChangeVerdict verdict_of(const proposal_result& result) {
+    return verdict_of(result.get_result_code());
+}
+
+/// Waits for its cluster if it is new there, and tells the Rust side of its coming and going.
+nuraft::raft_server::init_options init_options_of(const NodeOptions& options,
+                                                  const ptr<durable_state>& state) {
+    nuraft::raft_server::init_options init;
+    init.skip_initial_election_timeout_ = options.joining;
+    init.raft_callback_ = [state](nuraft::cb_func::Type type, nuraft::cb_func::Param*) {
+        if (type == nuraft::cb_func::JoinedCluster) state->joined();
+        if (type == nuraft::cb_func::RemovedFromCluster) state->removed();
+        return nuraft::cb_func::Ok;
+    };
+    return init;
+}
+
 }  // namespace
 
 node::node(const NodeOptions& options, rust::Box<Fsm> machine, rust::Box<LogHandle> log,
-           rust::Box<StateHandle> state, rust::Box<LogSink> sink,
+           rust::Box<StateHandle> state, rust::Box<Passports> passports, rust::Box<LogSink> sink,
            std::shared_ptr<append_notifier> notifier)
     : notifier_(std::move(notifier)), logger_(nuraft::cs_new<tracing_logger>(std::move(sink))) {
     auto store = nuraft::cs_new<durable_log>(std::move(log));
     auto manager = nuraft::cs_new<durable_state>(options.id, std::move(state), store);
     server_ = launcher_.init(nuraft::cs_new<fsm>(std::move(machine)), manager, logger_,
-                             options.port, transport_options(), params_of(options));
+                             options.port, transport_options(std::move(passports)),
+                             params_of(options), init_options_of(options, manager));
     if (!server_) {
         throw std::runtime_error("cannot listen on TCP port " + std::to_string(options.port) +
                                  ": it is in use, or not permitted");
@@ -128,8 +168,25 @@ uint64_t node::create_snapshot() const {
     return server_->create_snapshot(options);
 }
 
-void node::yield_leadership() const {
-    server_->yield_leadership();
+ChangeVerdict node::add_learner(int32_t id, rust::Str endpoint) const {
+    if (!server_->is_leader()) return ChangeVerdict::NotLeader;
+    const int dc = 0;
+    const bool learner = true;
+    return verdict_of(*server_->add_srv({id, dc, std::string(endpoint), "", learner}));
+}
+
+ChangeVerdict node::remove_member(int32_t id) const {
+    if (!server_->is_leader()) return ChangeVerdict::NotLeader;
+    return verdict_of(*server_->remove_srv(id));
+}
+
+ChangeVerdict node::make_voter(int32_t id) const {
+    return verdict_of(server_->flip_learner_flag(id, false)->get_result_code());
+}
+
+void node::yield_leadership(int32_t successor) const {
+    const bool immediately = false;
+    server_->yield_leadership(immediately, successor);
 }
 
 void node::shutdown() const noexcept {
@@ -147,10 +204,10 @@ void node::shutdown() const noexcept {
 
 std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
                                  rust::Box<LogHandle> log, rust::Box<StateHandle> state,
-                                 rust::Box<LogSink> sink,
+                                 rust::Box<Passports> passports, rust::Box<LogSink> sink,
                                  std::shared_ptr<append_notifier> notifier) {
     return std::make_unique<node>(options, std::move(fsm), std::move(log), std::move(state),
-                                  std::move(sink), std::move(notifier));
+                                  std::move(passports), std::move(sink), std::move(notifier));
 }
 
 rust::Vec<uint8_t> encode_config(rust::Slice<const Member> members) {

@@ -1,5 +1,10 @@
 #include "raft3d/server_setup.hxx"
 
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "raft3d/src/ffi.rs.h"
 
 namespace raft3d {
@@ -20,6 +25,11 @@ constexpr int forwarding_timeout_ms = 60'000;
 constexpr int leadership_expiry_timeouts = 4;
 /// A snapshot transfer without progress for this long begins again, in milliseconds.
 constexpr int snapshot_transfer_timeout_ms = 10'000;
+
+bool asks_for_vote(int message) {
+    return message == nuraft::msg_type::request_vote_request ||
+           message == nuraft::msg_type::pre_vote_request;
+}
 
 }  // namespace
 
@@ -46,6 +56,31 @@ nuraft::asio_service::options transport_options() {
     nuraft::asio_service::options options;
     options.thread_pool_size_ = worker_threads;
     options.streaming_mode_ = true;
+    return options;
+}
+
+nuraft::asio_service::options transport_options(rust::Box<Passports> passports) {
+    using meta = nuraft::asio_service::meta_cb_params;
+    const auto shared = std::make_shared<const rust::Box<Passports>>(std::move(passports));
+    const auto admits = [shared](int from, bool asks_for_vote, const std::string& shown) {
+        return (*shared)->admits(from, asks_for_vote,
+                                 {reinterpret_cast<const uint8_t*>(shown.data()), shown.size()});
+    };
+    nuraft::asio_service::options options = transport_options();
+    options.write_req_meta_ = [shared](const meta& request) {
+        return std::string((*shared)->issue(request.dst_id_));
+    };
+    options.read_req_meta_ = [admits](const meta& request, const std::string& shown) {
+        return admits(request.src_id_, asks_for_vote(request.msg_type_), shown);
+    };
+    // A response is described by its request: its sender is who was asked.
+    options.write_resp_meta_ = [shared](const meta& request) {
+        return std::string((*shared)->issue(request.src_id_));
+    };
+    options.read_resp_meta_ = [admits](const meta& request, const std::string& shown) {
+        const bool vote = false;
+        return admits(request.dst_id_, vote, shown);
+    };
     return options;
 }
 

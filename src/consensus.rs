@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::state::State;
+use crate::identity::{ClusterId, DirectoryId};
+use crate::storage::Stage;
 
 /// A node of the replicated log, as seen by the service above it.
 ///
@@ -35,6 +37,39 @@ pub trait Consensus: Send + Sync + 'static {
     /// Asks for a snapshot of the applied state. Returns the log index it covers, or 0 when one
     /// is under way already or none is needed.
     fn create_snapshot(&self) -> u64;
+
+    /// If this node leads: begins to take in node `id`, which listens at `raft_addr` and waits for
+    /// that, as a learner. That it is done shows in [`Consensus::status`], as for the next two.
+    fn add_learner(&self, id: i32, raft_addr: &str) -> Result<(), ChangeError>;
+
+    /// If this node leads: begins to remove member `id`, dead or alive, but not itself.
+    fn remove_member(&self, id: i32) -> Result<(), ChangeError>;
+
+    /// If this node leads: begins to let the learner `id` vote.
+    fn make_voter(&self, id: i32) -> Result<(), ChangeError>;
+
+    /// If this node leads: asks `successor`, or whoever is fit, to take over.
+    fn yield_leadership(&self, successor: Option<i32>);
+}
+
+/// Why a change of the members has not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// This node does not lead, or is handing the leadership over.
+    #[error("this node does not lead")]
+    NotLeader,
+    /// A member has the id.
+    #[error("a member has that id")]
+    Exists,
+    /// No member has the id.
+    #[error("no member has that id")]
+    NotFound,
+    /// Another change is under way.
+    #[error("another change of the members is under way")]
+    Busy,
+    /// The rules of Raft forbid it.
+    #[error("the members cannot be changed like that")]
+    Forbidden,
 }
 
 /// Why a proposal has no outcome.
@@ -82,6 +117,9 @@ pub struct Member {
     /// Time since that member last answered; only the leader knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_contact_ms: Option<u64>,
+    /// `host:port` of the member's HTTP API, once it has announced it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_addr: Option<String>,
 }
 
 /// One node's view of the cluster at one moment.
@@ -89,6 +127,14 @@ pub struct Member {
 pub struct Status {
     /// This node's server id.
     pub node_id: i32,
+    /// The cluster's name, once this node knows it.
+    pub cluster_id: Option<ClusterId>,
+    /// The name of this node's data directory.
+    pub directory_id: DirectoryId,
+    /// `host:port` where this node is reached by the others.
+    pub raft_addr: String,
+    /// Whether this node takes part in the cluster.
+    pub stage: Stage,
     /// The leader this node knows of.
     pub leader: Option<i32>,
     /// This node's part in the present term.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use cxx::{SharedPtr, UniquePtr};
 use tokio::sync::oneshot;
 
-use crate::consensus::ProposeError;
-use crate::raft::Fatal;
+use crate::consensus::{ChangeError, ProposeError};
 use crate::raft::machine::Machine;
+use crate::raft::passport::Passports;
+use crate::raft::{Departure, Fatal};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
-use crate::storage::{DataDir, Entry, Log, StorageError};
+use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
 
 pub use bridge::{BenchRun, Member, NodeOptions, NodeView};
 
@@ -53,6 +54,8 @@ mod bridge {
         reserved_entries: i32,
         /// The log becomes durable in the background and says when.
         parallel_log: bool,
+        /// Waits to be taken into a cluster and stands for no election before.
+        joining: bool,
     }
 
     /// What a server knows at one moment.
@@ -94,6 +97,23 @@ mod bridge {
         NotAccepted,
         /// Perhaps in a log; the bytes say why that is not known.
         Unknown,
+    }
+
+    /// What became of the wish to change the members or the leader.
+    #[derive(Debug)]
+    enum ChangeVerdict {
+        /// Under way; that it is done shows in the configuration.
+        Started,
+        /// This server does not lead, or is handing the leadership over.
+        NotLeader,
+        /// A member has the id.
+        Exists,
+        /// No member has the id.
+        NotFound,
+        /// Another change is not done yet.
+        Busy,
+        /// The rules of Raft forbid it.
+        Forbidden,
     }
 
     extern "Rust" {
@@ -152,6 +172,16 @@ mod bridge {
         fn load_state(self: &StateHandle) -> Result<Vec<u8>>;
         fn save_state(self: &StateHandle, state: &[u8]) -> Result<()>;
         fn fatal(self: &StateHandle, reason: &[u8]);
+        /// A configuration with this server has been committed, the first for it.
+        fn joined(self: &StateHandle);
+        /// This server is no member any more.
+        fn removed(self: &StateHandle);
+
+        type Passports;
+        /// What a message to server `to` carries.
+        fn issue(self: &Passports, to: i32) -> String;
+        /// Whether a message from server `from` that carries `shown` is listened to.
+        fn admits(self: &Passports, from: i32, asks_for_vote: bool, shown: &[u8]) -> bool;
 
         type LogSink;
         /// The most detailed level listened to, in the core's numbers.
@@ -188,13 +218,17 @@ mod bridge {
             fsm: Box<Fsm>,
             log: Box<LogHandle>,
             state: Box<StateHandle>,
+            passports: Box<Passports>,
             sink: Box<LogSink>,
             notifier: SharedPtr<append_notifier>,
         ) -> Result<UniquePtr<node>>;
         fn propose(self: &node, command: &[u8], completion: Box<Completion>);
         fn view(self: &node) -> Result<NodeView>;
         fn create_snapshot(self: &node) -> Result<u64>;
-        fn yield_leadership(self: &node) -> Result<()>;
+        fn add_learner(self: &node, id: i32, endpoint: &str) -> Result<ChangeVerdict>;
+        fn remove_member(self: &node, id: i32) -> Result<ChangeVerdict>;
+        fn make_voter(self: &node, id: i32) -> Result<ChangeVerdict>;
+        fn yield_leadership(self: &node, successor: i32) -> Result<()>;
         fn shutdown(self: &node);
 
         fn run_native_bench(
@@ -227,6 +261,20 @@ unsafe impl Sync for bridge::append_notifier {}
 // thread (api.md 11.2, `create_snapshot`), and moves with its one user.
 unsafe impl Send for bridge::snapshot_done {}
 
+/// What the core is built over.
+pub struct Parts {
+    /// The state machine.
+    pub machine: Arc<Machine>,
+    /// The log.
+    pub log: Arc<Log>,
+    /// Term and vote, configuration, standing.
+    pub dir: Arc<DataDir>,
+    /// Told if the core cannot go on.
+    pub fatal: Arc<Fatal>,
+    /// Told when the node is removed.
+    pub departure: Arc<Departure>,
+}
+
 /// The running core.
 pub struct Core {
     node: UniquePtr<bridge::node>,
@@ -234,23 +282,33 @@ pub struct Core {
 
 impl Core {
     /// Starts the server over the given parts. The error is what the core says.
-    pub fn start(
-        options: &NodeOptions,
-        machine: &Arc<Machine>,
-        log: &Arc<Log>,
-        dir: Arc<DataDir>,
-        fatal: &Arc<Fatal>,
-    ) -> Result<Core, String> {
+    pub fn start(options: &NodeOptions, parts: &Parts) -> Result<Core, String> {
+        let Parts {
+            machine,
+            log,
+            dir,
+            fatal,
+            departure,
+        } = parts;
         let notifier = bridge::new_append_notifier();
         log.set_notifier(Some(notify_core(notifier.clone(), log, fatal)));
+        let passports = Passports::new(
+            options.id,
+            Arc::clone(dir),
+            Arc::clone(machine),
+            Arc::clone(log),
+            Arc::clone(fatal),
+        );
         let node = bridge::start_node(
             options,
             Box::new(Fsm(Arc::clone(machine))),
             Box::new(LogHandle(Arc::clone(log))),
             Box::new(StateHandle {
-                dir,
+                dir: Arc::clone(dir),
                 fatal: Arc::clone(fatal),
+                departure: Arc::clone(departure),
             }),
+            Box::new(passports),
             Box::new(LogSink {
                 span: tracing::Span::current(),
             }),
@@ -286,16 +344,47 @@ impl Core {
         self.node.create_snapshot().map_err(|e| e.what().to_owned())
     }
 
-    /// Hands the leadership over, if this server has it.
-    pub fn yield_leadership(&self) -> Result<(), String> {
+    /// Hands the leadership over, if this server has it: to `successor`, or to whoever is fit.
+    pub fn yield_leadership(&self, successor: Option<i32>) -> Result<(), String> {
         self.node
-            .yield_leadership()
+            .yield_leadership(successor.unwrap_or(-1))
             .map_err(|e| e.what().to_owned())
+    }
+
+    /// Begins to take in server `id`, which listens at `endpoint`, as a learner.
+    pub fn add_learner(&self, id: i32, endpoint: &str) -> Result<(), ChangeError> {
+        verdict(self.node.add_learner(id, endpoint))
+    }
+
+    /// Begins to remove server `id`.
+    pub fn remove_member(&self, id: i32) -> Result<(), ChangeError> {
+        verdict(self.node.remove_member(id))
+    }
+
+    /// Begins to let server `id`, a learner, vote.
+    pub fn make_voter(&self, id: i32) -> Result<(), ChangeError> {
+        verdict(self.node.make_voter(id))
     }
 
     /// Stops the server and joins its threads.
     pub fn shutdown(&self) {
         self.node.shutdown();
+    }
+}
+
+fn verdict(verdict: Result<bridge::ChangeVerdict, cxx::Exception>) -> Result<(), ChangeError> {
+    use bridge::ChangeVerdict;
+    match verdict {
+        Ok(ChangeVerdict::Started) => Ok(()),
+        Ok(ChangeVerdict::NotLeader) => Err(ChangeError::NotLeader),
+        Ok(ChangeVerdict::Exists) => Err(ChangeError::Exists),
+        Ok(ChangeVerdict::NotFound) => Err(ChangeError::NotFound),
+        Ok(ChangeVerdict::Busy) => Err(ChangeError::Busy),
+        Ok(_) => Err(ChangeError::Forbidden),
+        Err(error) => {
+            tracing::error!(error = error.what(), "a change of the members failed");
+            Err(ChangeError::Forbidden)
+        }
     }
 }
 
@@ -515,6 +604,7 @@ impl LogHandle {
 struct StateHandle {
     dir: Arc<DataDir>,
     fatal: Arc<Fatal>,
+    departure: Arc<Departure>,
 }
 
 impl StateHandle {
@@ -537,6 +627,18 @@ impl StateHandle {
     fn fatal(&self, reason: &[u8]) {
         self.fatal
             .report(String::from_utf8_lossy(reason).into_owned());
+    }
+
+    fn joined(&self) {
+        tracing::info!("this node is a member of the cluster now");
+        // A failure is fatal and reported as such; nothing more can be done here.
+        let _ = self.or_fatal(self.dir.set_stage(Stage::Member));
+    }
+
+    fn removed(&self) {
+        tracing::warn!("this node was removed from its cluster");
+        let _ = self.or_fatal(self.dir.set_stage(Stage::Removed));
+        self.departure.announce();
     }
 
     fn or_fatal<T>(&self, outcome: Result<T, StorageError>) -> Result<T, StorageError> {

@@ -3,12 +3,13 @@
 //! From the rules outward:
 //!
 //! * [`domain`]: the farm's objects and rules, a pure and deterministic state machine.
+//! * [`identity`]: names of clusters and of data directories.
 //! * [`consensus`]: what the service needs from a replicated log.
 //! * [`storage`]: the durable log, term and vote, configuration and snapshots of one node.
 //! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
 //! * [`service`]: submits commands, reads state at the asked consistency.
 //! * [`http`]: the REST API over a service.
-//! * [`serve`]: one node put together; [`config`] and [`telemetry`] beside it.
+//! * [`serve`]: one node put together; [`join`], [`registrar`], [`config`] and [`telemetry`] beside it.
 //! * [`client`], [`demo`]: the command line's other halves.
 
 pub mod client;
@@ -18,7 +19,10 @@ pub mod demo;
 pub mod domain;
 pub mod ffi;
 pub mod http;
+pub mod identity;
+pub mod join;
 pub mod raft;
+pub mod registrar;
 mod sabotage;
 pub mod serve;
 pub mod service;

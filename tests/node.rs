@@ -10,7 +10,7 @@ use raft3d::consensus::{Consensus, ProposeError, Role};
 use raft3d::domain::command::{Command, Idempotency, NewPrinter, Op};
 use raft3d::domain::outcome::{Outcome, Reply};
 use raft3d::domain::time::Timestamp;
-use raft3d::raft::{Durability, Node, NodeConfig, StartError};
+use raft3d::raft::{Durability, FirstStart, Node, NodeConfig, StartError};
 use tokio::task::JoinSet;
 
 /// How long a test waits for a condition before it fails.
@@ -122,7 +122,7 @@ impl Cluster {
             node_id: id as i32,
             data_dir: self.dir(id),
             raft_addr: self.addresses[id - 1].clone(),
-            initial_cluster: (1..).zip(self.addresses.iter().cloned()).collect(),
+            first_start: FirstStart::Found((1..).zip(self.addresses.iter().cloned()).collect()),
             election_timeout_ms: (300, 600),
             heartbeat_ms: 75,
             snapshot_distance: self.snapshot_distance,
@@ -322,7 +322,7 @@ async fn leadership_is_handed_over() {
     let cluster = Cluster::start(3, 1000);
     let before = cluster.leader().await;
     create(cluster.node(before), "any").await;
-    cluster.node(before).yield_leadership();
+    cluster.node(before).yield_leadership(None);
     wait_for("another leader", || {
         cluster.running().any(|n| n.status().role == Role::Leader)
             && cluster.node(before).status().role != Role::Leader
@@ -358,7 +358,7 @@ fn what_cannot_start_says_why() {
         node_id: id,
         data_dir: dir.to_path_buf(),
         raft_addr: addr.to_owned(),
-        initial_cluster: vec![(1, addr.to_owned())],
+        first_start: FirstStart::Found(vec![(1, addr.to_owned())]),
         election_timeout_ms: (300, 600),
         heartbeat_ms: 75,
         snapshot_distance: 100,

@@ -34,6 +34,10 @@ public:
     /// Passes the reason on to the Rust side, which stops the node in good order.
     void system_exit(int exit_code) override;
 
+    /// Pass on that this server has become a member, or is none any more.
+    void joined() const noexcept;
+    void removed() const noexcept;
+
 private:
     nuraft::int32 id_;
     rust::Box<StateHandle> state_;

@@ -37,6 +37,8 @@ namespace raft3d {
 struct Completion;
 struct Fsm;
 struct LogHandle;
+enum class ChangeVerdict : uint8_t;
+struct Passports;
 struct LogSink;
 struct StateHandle;
 struct Member;
@@ -48,7 +50,7 @@ class node {
 public:
     /// Starts the server: listens, joins the election. Throws if it cannot.
     node(const NodeOptions& options, rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
-         rust::Box<StateHandle> state, rust::Box<LogSink> sink,
+         rust::Box<StateHandle> state, rust::Box<Passports> passports, rust::Box<LogSink> sink,
          std::shared_ptr<append_notifier> notifier);
 
     /// Shuts down if that has not been done.
@@ -69,8 +71,18 @@ public:
     /// or none is needed. Waits for the entry being applied.
     uint64_t create_snapshot() const;
 
-    /// If this server leads, hands the leadership over.
-    void yield_leadership() const;
+    /// Begins to take in a server, as a learner. It must be running and waiting for that.
+    ChangeVerdict add_learner(int32_t id, rust::Str endpoint) const;
+
+    /// Begins to remove a member, which may be dead. This server itself is never removed.
+    ChangeVerdict remove_member(int32_t id) const;
+
+    /// Begins to let a learner vote.
+    ChangeVerdict make_voter(int32_t id) const;
+
+    /// If this server leads, hands the leadership over: to `successor`, or to the fittest if that
+    /// is negative.
+    void yield_leadership(int32_t successor) const;
 
     /// Stops the server and joins its threads. Proposals without an outcome complete as unknown.
     void shutdown() const noexcept;
@@ -86,7 +98,7 @@ private:
 /// Starts a server; see `node::node`.
 std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
                                  rust::Box<LogHandle> log, rust::Box<StateHandle> state,
-                                 rust::Box<LogSink> sink,
+                                 rust::Box<Passports> passports, rust::Box<LogSink> sink,
                                  std::shared_ptr<append_notifier> notifier);
 
 /// The encoded configuration of a cluster that consists of `members`, before its first entry.

@@ -3,6 +3,8 @@
 //! Every function here is total. Nothing panics, overflows or reads anything but the state and
 //! the command, and a command that is refused changes no object.
 
+use std::sync::Arc;
+
 use super::command::{
     Command, FieldProblem, IDEMPOTENCY_KEY_LEN_MAX, Idempotency, NewFilament, NewJob, NewPrinter,
     Op,
@@ -99,6 +101,15 @@ impl State {
             Op::CreateJob(new) => self.create_job(new, now).map(Reply::Job),
             Op::SetJobStatus { id, to } => self.set_job_status(id, *to, now).map(Reply::Job),
             Op::Barrier => Ok(Reply::Barrier),
+            Op::FoundCluster(id) => Ok(Reply::Cluster(Arc::make_mut(&mut self.roster).found(*id))),
+            Op::AnnounceNode(entry) => {
+                Arc::make_mut(&mut self.roster).announce(entry)?;
+                Ok(Reply::NodeNoted)
+            }
+            Op::AdmitNode(entry) => {
+                Arc::make_mut(&mut self.roster).admit(entry);
+                Ok(Reply::NodeNoted)
+            }
         }
     }
 

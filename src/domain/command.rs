@@ -5,8 +5,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::codec::{self, DecodeError};
 use super::id::Id;
 use super::model::{FilamentType, JobStatus};
+use super::roster::NodeEntry;
 use super::time::Timestamp;
 use super::weight::Grams;
+use crate::identity::ClusterId;
 
 /// One request to the state machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,12 @@ pub enum Op {
     },
     /// Changes nothing: its index marks a point in the log that a read may wait for.
     Barrier,
+    /// Names the cluster, unless it has a name.
+    FoundCluster(ClusterId),
+    /// A node says where it is reached and which data directory it has.
+    AnnounceNode(NodeEntry),
+    /// A node, perhaps with a new data directory, is about to become a member.
+    AdmitNode(NodeEntry),
 }
 
 /// A printer to be created.
@@ -114,6 +122,20 @@ impl Command {
     /// Reads a command from the log, whoever wrote it.
     pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
         codec::decode(bytes)
+    }
+}
+
+impl Op {
+    /// Whether carrying it out again changes nothing, so that a proposal whose outcome is unknown
+    /// may be repeated without an idempotency key.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Op::Barrier | Op::FoundCluster(_) | Op::AnnounceNode(_) | Op::AdmitNode(_) => true,
+            Op::CreatePrinter(_)
+            | Op::CreateFilament(_)
+            | Op::CreateJob(_)
+            | Op::SetJobStatus { .. } => false,
+        }
     }
 }
 

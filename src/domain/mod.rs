@@ -25,6 +25,7 @@ pub mod idempotency;
 mod jobs;
 pub mod model;
 pub mod outcome;
+pub mod roster;
 pub mod snapshot;
 pub mod state;
 mod table;

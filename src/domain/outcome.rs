@@ -6,6 +6,7 @@ use super::codec::{self, DecodeError};
 use super::id::Id;
 use super::model::{Filament, JobStatus, Kind, PrintJob, Printer};
 use super::weight::Grams;
+use crate::identity::ClusterId;
 
 /// The answer of the state machine to one command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,10 @@ pub enum Reply {
     Job(PrintJob),
     /// The barrier has been passed.
     Barrier,
+    /// The cluster's name, given now or before.
+    Cluster(ClusterId),
+    /// The node is noted.
+    NodeNoted,
 }
 
 /// Why nothing was done. The order is the binary form: append only.
@@ -126,6 +131,16 @@ pub enum Refusal {
     AlreadyApplied {
         /// Where the state stands.
         applied_index: u64,
+    },
+    /// The node has a data directory that is not the one known of it.
+    #[error(
+        "node {node_id} is known with another data directory: without that one it no longer knows \
+         what it acknowledged and how it voted; remove the node from the cluster and let it join \
+         again with an empty directory"
+    )]
+    OtherDirectory {
+        /// The node.
+        node_id: i32,
     },
 }
 

@@ -4,11 +4,12 @@
 //! derived (indices, reserved grams) is not written but rebuilt, and every rule that holds in a
 //! state is checked again on reading.
 //!
-//! The bytes are checked frames (laid out in `frames.rs`): one with the header, then the
-//! printers, the filaments, the print jobs, each in the order of their ids, and the remembered
+//! The bytes are checked frames (laid out in `frames.rs`): one with the header, one with the
+//! cluster's name and nodes (not in version 1), then the printers, the filaments, the print jobs, each in the order of their ids, and the remembered
 //! answers in the order given. Each of these groups begins a frame.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use super::id::{INTEGER_MAX, Id};
 use super::idempotency::{Limits, Memory, Remembered};
 use super::jobs::Jobs;
 use super::model::{Filament, PrintJob, Printer};
+use super::roster::Roster;
 use super::state::State;
 use super::table::Table;
 use super::time::Timestamp;
@@ -31,7 +33,7 @@ pub use super::frames::SnapshotError;
 pub const MAGIC: [u8; 8] = *b"R3DSTATE";
 
 /// The version that this build writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What is in the snapshot besides its objects.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,6 +55,7 @@ impl State {
     pub fn write_snapshot(&self, sink: &mut impl Write) -> io::Result<()> {
         let mut frames = FrameWriter::begin(sink, MAGIC, FORMAT_VERSION)?;
         write_group(&mut frames, std::iter::once(&self.header()))?;
+        write_group(&mut frames, std::iter::once(self.roster().as_ref()))?;
         write_group(&mut frames, self.printers.after(None))?;
         write_group(&mut frames, self.filaments.after(None))?;
         write_group(&mut frames, self.jobs.table.after(None))?;
@@ -64,7 +67,7 @@ impl State {
     pub fn read_snapshot(source: &mut impl Read) -> Result<State, SnapshotError> {
         let (mut frames, version) = FrameReader::begin(source, MAGIC)?;
         let state = match version {
-            1 => read_version_1(&mut frames)?,
+            1 | FORMAT_VERSION => read_state(&mut frames, version)?,
             found => {
                 return Err(SnapshotError::UnknownVersion {
                     found,
@@ -137,9 +140,17 @@ fn read_group<R: Read, T: DeserializeOwned>(
     frames.expect_frame_end(name)
 }
 
-fn read_version_1<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, SnapshotError> {
+fn read_state<R: Read>(
+    frames: &mut FrameReader<'_, R>,
+    version: u32,
+) -> Result<State, SnapshotError> {
     let header: Header = frames.read("header")?;
     frames.expect_frame_end("header")?;
+    let mut roster = Roster::default();
+    read_group(frames, "roster", u64::from(version > 1), |read| {
+        roster = read;
+        Ok(())
+    })?;
     for next_id in [
         header.next_printer_id,
         header.next_filament_id,
@@ -156,6 +167,7 @@ fn read_version_1<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, Sna
         filaments: Table::assigning_from(header.next_filament_id),
         jobs: Jobs::assigning_from(header.next_job_id),
         memory: Memory::new(header.limits),
+        roster: Arc::new(roster),
     };
     read_group(frames, "printer", header.printers, |printer| {
         state.restore_printer(printer)

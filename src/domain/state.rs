@@ -1,9 +1,12 @@
 //! The state of the farm and its queries.
 
+use std::sync::Arc;
+
 use super::id::Id;
 use super::idempotency::{Limits, Memory};
 use super::jobs::Jobs;
 use super::model::{Filament, JobStatus, PrintJob, Printer};
+use super::roster::Roster;
 use super::table::Table;
 use super::time::Timestamp;
 use super::weight::Grams;
@@ -23,6 +26,7 @@ pub struct State {
     pub(super) filaments: Table<Filament>,
     pub(super) jobs: Jobs,
     pub(super) memory: Memory,
+    pub(super) roster: Arc<Roster>,
 }
 
 impl Default for State {
@@ -47,12 +51,18 @@ impl State {
             filaments: Table::assigning_from(1),
             jobs: Jobs::assigning_from(1),
             memory: Memory::new(limits),
+            roster: Arc::default(),
         }
     }
 
     /// Index of the last log entry that this state reflects; 0 before the first.
     pub fn applied_index(&self) -> u64 {
         self.applied_index
+    }
+
+    /// The cluster's name and its nodes.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     /// Notes that the log up to `index` has been passed where entries carry no command, as

@@ -55,7 +55,7 @@ impl<'a> View<'a> {
                 available_weight_in_grams: filament.remaining_weight_in_grams,
             }),
             Reply::Job(job) => Some(View::Job(job)),
-            Reply::Barrier => None,
+            Reply::Barrier | Reply::Cluster(_) | Reply::NodeNoted => None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::watch;
 
+use crate::domain::roster::Roster;
 use crate::domain::state::State;
 use crate::storage::snapshot::{PieceReader, PieceWriter, Snapshot, SnapshotId};
 use crate::storage::{SnapshotStore, StorageError};
@@ -69,6 +70,11 @@ impl Machine {
     /// The applied state, at O(1) cost.
     pub fn state(&self) -> State {
         lock(&self.state).clone()
+    }
+
+    /// The cluster's name and its nodes, as applied.
+    pub fn roster(&self) -> Arc<Roster> {
+        Arc::clone(lock(&self.state).roster())
     }
 
     /// Follows the applied index.

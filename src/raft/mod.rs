@@ -10,15 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::consensus::{Consensus, Member, ProposeError, Role, Status};
+use crate::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
 use crate::domain::state::State;
 use crate::ffi::{self, Core};
+use crate::identity::{ClusterId, DirectoryId};
 use crate::storage::log::LogStats;
-use crate::storage::{DataDir, Log, SnapshotStore, StorageError};
+use crate::storage::{DataDir, Log, SnapshotStore, Stage, StorageError};
 
+mod departure;
 mod fatal;
 pub mod machine;
+pub mod passport;
 
+pub use departure::Departure;
 pub use fatal::Fatal;
 use machine::Machine;
 
@@ -37,11 +41,11 @@ pub struct NodeConfig {
     pub node_id: i32,
     /// Directory of its log, term and vote, configuration and snapshots; created if missing.
     pub data_dir: PathBuf,
-    /// `host:port` it listens on for the others.
+    /// `host:port` it listens on for the others, and where they reach it.
     pub raft_addr: String,
-    /// Ids and addresses of the members that a new cluster starts with, this node among them.
-    /// Only the first start looks at it; afterwards what is in `data_dir` counts.
-    pub initial_cluster: Vec<(i32, String)>,
+    /// What it is part of. Only the first start looks at it; afterwards what is in `data_dir`
+    /// counts.
+    pub first_start: FirstStart,
     /// Range of the election timeout in milliseconds.
     pub election_timeout_ms: (u32, u32),
     /// Time between two heartbeats in milliseconds.
@@ -50,6 +54,17 @@ pub struct NodeConfig {
     pub snapshot_distance: u32,
     /// Whether the log survives the process.
     pub durability: Durability,
+}
+
+/// What a node with an empty data directory is part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstStart {
+    /// A new cluster of these members, by id and address, this node among them.
+    Found(Vec<(i32, String)>),
+    /// A cluster that will take it in.
+    Join(ClusterId),
+    /// It has started before: an empty directory is an error.
+    Past,
 }
 
 /// Whether an acknowledged entry survives a crash.
@@ -71,6 +86,18 @@ pub enum StartError {
     /// The configuration contradicts itself.
     #[error("{0}")]
     Config(String),
+    /// The node was removed from its cluster.
+    #[error(
+        "node {node_id} was removed from its cluster and takes no part in it any more. To take it \
+         in again, move {} away and start it with --join",
+        data_dir.display()
+    )]
+    Removed {
+        /// This node.
+        node_id: i32,
+        /// Its directory, which is of no use to it now.
+        data_dir: PathBuf,
+    },
     /// The consensus core refused to start.
     #[error("cannot start node {node_id} on {raft_addr}: {reason}")]
     Core {
@@ -88,9 +115,12 @@ pub struct Node {
     // Dropped first: it holds the core's references to all the others.
     core: Core,
     id: i32,
+    raft_addr: String,
+    dir: Arc<DataDir>,
     machine: Arc<Machine>,
     log: Arc<Log>,
     fatal: Arc<Fatal>,
+    departure: Arc<Departure>,
     closing: AtomicBool,
     closed: Mutex<bool>,
 }
@@ -100,13 +130,8 @@ impl Node {
     /// takes, at least the core's start-up pause of some tens of milliseconds.
     pub fn start(config: NodeConfig) -> Result<Node, StartError> {
         let port = listening_port(&config)?;
-        let first_members = first_members(&config)?;
-        let dir = DataDir::open(
-            &config.data_dir,
-            config.node_id,
-            &ffi::encode_config(&first_members),
-        )?;
-        warn_of_other_members(&dir, &first_members)?;
+        let dir = Arc::new(open_dir(&config)?);
+        refuse_removed(&dir, &config)?;
         let log = match config.durability {
             Durability::Fsync => Log::open(&dir.log_path())?,
             Durability::InMemory => Log::in_memory(),
@@ -123,31 +148,60 @@ impl Node {
             snapshot_distance: clamp(config.snapshot_distance),
             reserved_entries: clamp(config.snapshot_distance.saturating_mul(RESERVED_DISTANCES)),
             parallel_log: config.durability == Durability::Fsync,
+            joining: dir.standing().stage == Stage::Joining,
         };
-        let core =
-            Core::start(&options, &machine, &log, Arc::new(dir), &fatal).map_err(|reason| {
-                StartError::Core {
-                    node_id: config.node_id,
-                    raft_addr: config.raft_addr.clone(),
-                    reason,
-                }
-            })?;
+        let departure = Arc::new(Departure::default());
+        let parts = ffi::Parts {
+            machine: Arc::clone(&machine),
+            log: Arc::clone(&log),
+            dir: Arc::clone(&dir),
+            fatal: Arc::clone(&fatal),
+            departure: Arc::clone(&departure),
+        };
+        let core = Core::start(&options, &parts).map_err(|reason| StartError::Core {
+            node_id: config.node_id,
+            raft_addr: config.raft_addr.clone(),
+            reason,
+        })?;
         Ok(Node {
             core,
             id: config.node_id,
+            raft_addr: config.raft_addr,
+            dir,
             machine,
             log,
             fatal,
+            departure,
             closing: AtomicBool::new(false),
             closed: Mutex::new(false),
         })
     }
 
-    /// If this node leads, asks another member to take over, and returns at once.
-    pub fn yield_leadership(&self) {
-        if let Err(error) = self.core.yield_leadership() {
-            tracing::warn!(error, "cannot hand over the leadership");
+    /// The name of its data directory.
+    pub fn directory_id(&self) -> DirectoryId {
+        self.dir.id()
+    }
+
+    /// Saves in the data directory which cluster this node belongs to, if the log has told by
+    /// now; whether it has. Waits for the disk.
+    pub fn remember_cluster(&self) -> bool {
+        let Some(cluster) = self.machine.roster().cluster() else {
+            return false;
+        };
+        if let Err(error) = self.dir.set_cluster(cluster) {
+            self.fatal.report(error.to_string());
         }
+        true
+    }
+
+    /// Makes the node give up because of `reason`; [`Node::failure`] resolves to it.
+    pub fn give_up(&self, reason: String) {
+        self.fatal.report(reason);
+    }
+
+    /// Resolves once this node was removed from its cluster.
+    pub async fn removal(&self) {
+        self.departure.wait().await;
     }
 
     /// Resolves to the reason once the node cannot go on: its disk failed, or the core found
@@ -253,6 +307,8 @@ impl Consensus for Node {
 
     fn status(&self) -> Status {
         let view = self.view();
+        let roster = self.machine.roster();
+        let standing = self.dir.standing();
         let member = |m: &ffi::Member| Member {
             id: m.id,
             raft_addr: m.endpoint.clone(),
@@ -262,11 +318,16 @@ impl Consensus for Node {
                 false => u64::try_from(m.last_log_index).ok(),
             },
             last_contact_ms: u64::try_from(m.last_contact_ms).ok(),
+            http_addr: roster.node(m.id).map(|record| record.http_addr.clone()),
         };
         let mut members: Vec<_> = view.members.iter().map(member).collect();
         members.sort_by_key(|m| m.id);
         Status {
             node_id: self.id,
+            cluster_id: standing.cluster.or(roster.cluster()),
+            directory_id: self.dir.id(),
+            raft_addr: self.raft_addr.clone(),
+            stage: standing.stage,
             leader: (view.leader >= 0).then_some(view.leader),
             role: self.role(&view),
             term: view.term,
@@ -286,6 +347,24 @@ impl Consensus for Node {
             0
         })
     }
+
+    fn add_learner(&self, id: i32, raft_addr: &str) -> Result<(), ChangeError> {
+        self.core.add_learner(id, raft_addr)
+    }
+
+    fn remove_member(&self, id: i32) -> Result<(), ChangeError> {
+        self.core.remove_member(id)
+    }
+
+    fn make_voter(&self, id: i32) -> Result<(), ChangeError> {
+        self.core.make_voter(id)
+    }
+
+    fn yield_leadership(&self, successor: Option<i32>) {
+        if let Err(error) = self.core.yield_leadership(successor) {
+            tracing::warn!(error, "cannot hand over the leadership");
+        }
+    }
 }
 
 fn listening_port(config: &NodeConfig) -> Result<u16, StartError> {
@@ -301,31 +380,69 @@ fn listening_port(config: &NodeConfig) -> Result<u16, StartError> {
     })
 }
 
-fn first_members(config: &NodeConfig) -> Result<Vec<ffi::Member>, StartError> {
-    if !config
-        .initial_cluster
-        .iter()
-        .any(|(id, _)| *id == config.node_id)
-    {
-        return Err(StartError::Config(format!(
-            "node {} is not in the initial cluster {:?}",
-            config.node_id, config.initial_cluster
-        )));
+/// The data directory, as a first start makes it or as it was left.
+fn open_dir(config: &NodeConfig) -> Result<DataDir, StartError> {
+    let (path, id) = (&config.data_dir, config.node_id);
+    // Before it is taken in, a node is all that it knows of a cluster.
+    let alone = || ffi::encode_config(&[member(id, &config.raft_addr)]);
+    match &config.first_start {
+        FirstStart::Found(members) => {
+            if !members.iter().any(|(member, _)| *member == id) {
+                return Err(StartError::Config(format!(
+                    "node {id} is not in the initial cluster {members:?}"
+                )));
+            }
+            let members: Vec<_> = members.iter().map(|(id, addr)| member(*id, addr)).collect();
+            let dir = DataDir::open(path, id, &ffi::encode_config(&members))?;
+            warn_of_other_members(&dir, &members)?;
+            Ok(dir)
+        }
+        FirstStart::Join(cluster) => Ok(DataDir::open_joining(path, id, &alone(), *cluster)?),
+        FirstStart::Past if DataDir::is_used(path) => Ok(DataDir::open(path, id, &alone())?),
+        FirstStart::Past => Err(StartError::Config(format!(
+            "the data directory {} is empty, and nothing says which cluster node {id} is part of",
+            path.display()
+        ))),
     }
-    let member = |(id, endpoint): &(i32, String)| ffi::Member {
-        id: *id,
-        endpoint: endpoint.clone(),
+}
+
+fn member(id: i32, endpoint: &str) -> ffi::Member {
+    ffi::Member {
+        id,
+        endpoint: endpoint.to_owned(),
         learner: false,
         last_log_index: -1,
         last_contact_ms: -1,
+    }
+}
+
+/// A node that was removed has no part in its cluster any more. One that was a member and is not
+/// in the saved configuration was killed before it could note that.
+fn refuse_removed(dir: &DataDir, config: &NodeConfig) -> Result<(), StartError> {
+    let listed = saved_members(dir)?.iter().any(|m| m.id == config.node_id);
+    let removed = match dir.standing().stage {
+        Stage::Joining => false,
+        Stage::Member => !listed,
+        Stage::Removed => true,
     };
-    Ok(config.initial_cluster.iter().map(member).collect())
+    if !removed {
+        return Ok(());
+    }
+    dir.set_stage(Stage::Removed)?;
+    Err(StartError::Removed {
+        node_id: config.node_id,
+        data_dir: config.data_dir.clone(),
+    })
+}
+
+fn saved_members(dir: &DataDir) -> Result<Vec<ffi::Member>, StartError> {
+    let members = ffi::decode_config(&dir.load_config()?);
+    Ok(members.map_err(|reason| StorageError::damaged(&dir.config_path(), reason))?)
 }
 
 /// What is saved counts; a differing flag is worth a word.
 fn warn_of_other_members(dir: &DataDir, flag: &[ffi::Member]) -> Result<(), StartError> {
-    let saved = ffi::decode_config(&dir.load_config()?)
-        .map_err(|reason| StorageError::damaged(&dir.config_path(), reason))?;
+    let saved = saved_members(dir)?;
     let list = |members: &[ffi::Member]| {
         let mut list: Vec<_> = members.iter().map(|m| (m.id, m.endpoint.clone())).collect();
         list.sort();

@@ -2,16 +2,23 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::StorageError;
 use super::record::{self, Kind};
+use super::standing::{Stage, Standing};
+use crate::identity::{self, ClusterId, DirectoryId};
+
+const IDENTITY: &str = "identity";
+const STANDING: &str = "standing";
 
 /// One node's data directory, locked for this process as long as this value lives.
 ///
 /// | name | content |
 /// |---|---|
 /// | `LOCK` | locked while a process uses the directory |
-/// | `identity` | the id of the node it belongs to; written last at the first start |
+/// | `identity` | the id of the node it belongs to, and its own; written last at the first start |
+/// | `standing` | whether the node joins, is a member or was removed, and of which cluster |
 /// | `state` | term and vote |
 /// | `config` | the last committed cluster configuration |
 /// | `log/` | the log's files |
@@ -19,6 +26,9 @@ use super::record::{self, Kind};
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    id: DirectoryId,
+    /// What the file says. Locked while it is replaced.
+    standing: Mutex<Standing>,
     _lock: File,
 }
 
@@ -29,20 +39,103 @@ impl DataDir {
     /// A directory that is in use, belongs to another node, or lacks a part that a used
     /// directory always has is refused.
     pub fn open(path: &Path, node_id: i32, first_config: &[u8]) -> Result<DataDir, StorageError> {
+        let first = Standing {
+            stage: Stage::Member,
+            cluster: None,
+        };
+        DataDir::open_or_create(path, node_id, first_config, first)
+    }
+
+    /// The same for a node that, if this is its first start, is to join `cluster`.
+    pub fn open_joining(
+        path: &Path,
+        node_id: i32,
+        first_config: &[u8],
+        cluster: ClusterId,
+    ) -> Result<DataDir, StorageError> {
+        let first = Standing {
+            stage: Stage::Joining,
+            cluster: Some(cluster),
+        };
+        DataDir::open_or_create(path, node_id, first_config, first)
+    }
+
+    /// Whether a node has used the directory at `path`: the next start is not its first.
+    pub fn is_used(path: &Path) -> bool {
+        path.join(IDENTITY).exists()
+    }
+
+    fn open_or_create(
+        path: &Path,
+        node_id: i32,
+        first_config: &[u8],
+        first: Standing,
+    ) -> Result<DataDir, StorageError> {
         fs::create_dir_all(path).map_err(StorageError::io("create", path))?;
         let lock = lock(path)?;
-        let dir = DataDir {
-            path: path.to_path_buf(),
-            _lock: lock,
-        };
         // An earlier run may have been killed after a rename and before it was durable: what is
         // read below must not be gone after the next power failure.
         record::sync_dir(path)?;
-        match record::read(&dir.identity_path(), Kind::Identity)? {
-            Some(body) => dir.check_used(&body, node_id)?,
-            None => dir.initialise(node_id, first_config)?,
+        let identity = record::read(&path.join(IDENTITY), Kind::Identity)?;
+        let used = identity.is_some();
+        let known = match identity {
+            Some(body) => check_owner(path, &body, node_id)?,
+            None => None,
+        };
+        let id = match known {
+            Some(id) => id,
+            None => DirectoryId::random().map_err(StorageError::io("name", path))?,
+        };
+        let dir = DataDir {
+            path: path.to_path_buf(),
+            id,
+            standing: Mutex::new(first),
+            _lock: lock,
+        };
+        match (used, known) {
+            (false, _) => dir.initialise(node_id, first_config)?,
+            // Written before directories had names.
+            (true, None) => dir.write_identity(node_id)?,
+            (true, Some(_)) => {}
         }
+        dir.check_used()?;
         Ok(dir)
+    }
+
+    /// The name of this directory.
+    pub fn id(&self) -> DirectoryId {
+        self.id
+    }
+
+    /// How the node stands to its cluster.
+    pub fn standing(&self) -> Standing {
+        *self.lock_standing()
+    }
+
+    /// Saves that the node has become a member or was removed; durable when it returns `Ok`.
+    pub fn set_stage(&self, stage: Stage) -> Result<(), StorageError> {
+        self.change_standing(|standing| standing.stage = stage)
+    }
+
+    /// Saves which cluster the node belongs to; durable when it returns `Ok`.
+    pub fn set_cluster(&self, cluster: ClusterId) -> Result<(), StorageError> {
+        self.change_standing(|standing| standing.cluster = Some(cluster))
+    }
+
+    fn change_standing(&self, change: impl FnOnce(&mut Standing)) -> Result<(), StorageError> {
+        let mut standing = self.lock_standing();
+        let mut changed = *standing;
+        change(&mut changed);
+        if changed != *standing {
+            record::write(&self.standing_path(), Kind::Standing, &changed.encode())?;
+            *standing = changed;
+        }
+        Ok(())
+    }
+
+    /// A panic elsewhere leaves it whole: it is replaced by one step.
+    fn lock_standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the log's files are.
@@ -87,18 +180,7 @@ impl DataDir {
         record::read(&path, kind)?.ok_or(StorageError::Missing { path, lost })
     }
 
-    fn check_used(&self, identity: &[u8], node_id: i32) -> Result<(), StorageError> {
-        let Ok(found) = identity.try_into().map(i32::from_le_bytes) else {
-            let reason = format!("it holds {} bytes in place of a node id", identity.len());
-            return Err(StorageError::damaged(&self.identity_path(), reason));
-        };
-        if found != node_id {
-            return Err(StorageError::OtherNode {
-                dir: self.path.clone(),
-                found,
-                wanted: node_id,
-            });
-        }
+    fn check_used(&self) -> Result<(), StorageError> {
         for (path, lost) in [
             (self.log_path(), "acknowledged entries are gone"),
             (
@@ -112,6 +194,11 @@ impl DataDir {
         }
         self.load_state()?;
         self.load_config()?;
+        let path = self.standing_path();
+        let lost = "the node cannot tell whether it was removed from its cluster";
+        let saved = self.load(STANDING, Kind::Standing, lost)?;
+        *self.lock_standing() = Standing::decode(&saved)
+            .ok_or_else(|| StorageError::damaged(&path, "it says nothing that is known"))?;
         Ok(())
     }
 
@@ -130,20 +217,61 @@ impl DataDir {
         }
         self.save_config(first_config)?;
         self.save_state(&[])?;
-        record::write(
-            &self.identity_path(),
-            Kind::Identity,
-            &node_id.to_le_bytes(),
-        )?;
+        self.write_identity(node_id)?;
         match self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
             Some(parent) => record::sync_dir(parent),
             None => Ok(()),
         }
     }
 
-    fn identity_path(&self) -> PathBuf {
-        self.path.join("identity")
+    /// Writes what names the directory and its node, the identity last.
+    fn write_identity(&self, node_id: i32) -> Result<(), StorageError> {
+        let standing = self.standing().encode();
+        record::write(&self.standing_path(), Kind::Standing, &standing)?;
+        let mut identity = node_id.to_le_bytes().to_vec();
+        identity.extend(DirectoryId::bytes_of(Some(self.id)));
+        record::write(&self.identity_path(), Kind::Identity, &identity)
     }
+
+    fn identity_path(&self) -> PathBuf {
+        self.path.join(IDENTITY)
+    }
+
+    fn standing_path(&self) -> PathBuf {
+        self.path.join(STANDING)
+    }
+}
+
+/// The name of a used directory that has one, if it belongs to `node_id`.
+fn check_owner(
+    dir: &Path,
+    identity: &[u8],
+    node_id: i32,
+) -> Result<Option<DirectoryId>, StorageError> {
+    let (found, id) = decode_identity(identity).ok_or_else(|| {
+        let reason = format!("it holds {} bytes that name no node", identity.len());
+        StorageError::damaged(&dir.join(IDENTITY), reason)
+    })?;
+    if found != node_id {
+        return Err(StorageError::OtherNode {
+            dir: dir.to_path_buf(),
+            found,
+            wanted: node_id,
+        });
+    }
+    Ok(id)
+}
+
+fn decode_identity(bytes: &[u8]) -> Option<(i32, Option<DirectoryId>)> {
+    let (node_id, id) = bytes.split_at_checked(size_of::<i32>())?;
+    let node_id = i32::from_le_bytes(node_id.try_into().ok()?);
+    let id = match id {
+        [] => None,
+        id => Some(DirectoryId::from_bytes(
+            <[u8; identity::LEN]>::try_from(id).ok()?,
+        )?),
+    };
+    Some((node_id, id))
 }
 
 fn lock(dir: &Path) -> Result<File, StorageError> {

@@ -7,10 +7,11 @@ use thiserror::Error;
 
 /// What to do with a data directory that cannot be used any more. A copy of an earlier day would be
 /// as dangerous as an empty directory: both have forgotten votes and acknowledged entries.
-const ADVICE: &str = "Once all other nodes are up and caught up, move the \
-                      whole data directory away and start the node with an empty one: it gets \
-                      everything from them. Not before: without its data the node no longer knows \
-                      what it acknowledged and how it voted, and acknowledged writes could be lost";
+const ADVICE: &str = "Once all other nodes are up and caught up, remove this node from the \
+                      cluster (raft3d cluster remove), move the whole data directory away and let \
+                      the node join again (raft3d serve --join): it gets everything from them. \
+                      Not otherwise: without its data the node no longer knows what it \
+                      acknowledged and how it voted, and acknowledged writes could be lost";
 
 /// Why a data directory could not be opened, read or written.
 #[derive(Debug, Error)]

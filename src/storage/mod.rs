@@ -16,9 +16,11 @@ mod mark;
 pub mod medium;
 mod record;
 pub mod snapshot;
+pub mod standing;
 
 pub use data_dir::DataDir;
 pub use entry::Entry;
 pub use error::StorageError;
 pub use log::Log;
 pub use snapshot::SnapshotStore;
+pub use standing::{Stage, Standing};

@@ -16,8 +16,10 @@ const HEADER_LEN: usize = 16;
 /// The kinds of record files, each with a magic of its own so that one cannot pass for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Which node the directory belongs to.
+    /// Which node the directory belongs to, and its own name.
     Identity,
+    /// How the node stands to its cluster.
+    Standing,
     /// Term, vote and the core's flags.
     State,
     /// The last committed cluster configuration.
@@ -30,6 +32,7 @@ impl Kind {
     fn magic(self) -> [u8; 4] {
         match self {
             Kind::Identity => *b"R3DI",
+            Kind::Standing => *b"R3DS",
             Kind::State => *b"R3DV",
             Kind::Config => *b"R3DC",
             Kind::Durable => *b"R3DD",

@@ -5,6 +5,7 @@ use raft3d::domain::id::{INTEGER_MAX, Id};
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, FilamentType, JobStatus, PrintJob, Printer};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::roster::Roster;
 use raft3d::domain::snapshot::SnapshotError;
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
@@ -88,12 +89,17 @@ impl Forged {
         ];
         read(&sealed(&[
             bytes_of(&header),
+            no_roster(),
             self.printers.iter().flat_map(bytes_of).collect(),
             self.filaments.iter().flat_map(bytes_of).collect(),
             self.jobs.iter().flat_map(bytes_of).collect(),
             self.answers.iter().flat_map(bytes_of).collect(),
         ]))
     }
+}
+
+fn no_roster() -> Vec<u8> {
+    bytes_of(&Roster::default())
 }
 
 fn printer(id: Id) -> Printer {
@@ -237,12 +243,13 @@ fn groups_end_where_their_frames_end() {
     let mut header = valid.header.clone();
     header.counts = [1, 0, 0, 0];
     let two: Vec<u8> = valid.printers.iter().flat_map(bytes_of).collect();
-    let error = read(&sealed(&[bytes_of(&header), two])).expect_err("two instead of one");
+    let error =
+        read(&sealed(&[bytes_of(&header), no_roster(), two])).expect_err("two instead of one");
     assert!(
         matches!(
             error,
             SnapshotError::Malformed {
-                frame: 1,
+                frame: 2,
                 record: "printer",
                 ..
             }
@@ -285,6 +292,7 @@ fn counts_and_strings_that_lie_are_refused() {
     // A string of 2^60 bytes in the first printer.
     header.counts = [1, 0, 0, 0];
     let printer = bytes_of(&(0u32, 7i64, 1u64 << 60));
-    let error = read(&sealed(&[bytes_of(&header), printer])).expect_err("no such string");
+    let error =
+        read(&sealed(&[bytes_of(&header), no_roster(), printer])).expect_err("no such string");
     assert!(matches!(error, SnapshotError::Malformed { .. }), "{error}");
 }

@@ -1,4 +1,5 @@
-//! What version 1 wrote, kept in `tests/golden`: it must be read for ever, and is still written.
+//! What each version wrote, kept in `tests/golden`: it must be read for ever, and what the newest
+//! wrote is still written.
 //!
 //! `RAFT3D_GOLDEN=write cargo test --test domain golden` writes the files anew. Do that only to
 //! add a sample, or with a new format version and new files beside the old ones.
@@ -14,8 +15,8 @@ use raft3d::domain::state::State;
 use raft3d::domain::weight::Grams;
 
 use crate::support::{
-    Farm, command, grams, keyed, new_filament, new_job, new_printer, number, objects, snapshot,
-    text,
+    Farm, cluster_id, command, grams, keyed, new_filament, new_job, new_printer, node_entry,
+    number, objects, snapshot, text,
 };
 
 const NOON: u64 = 1_769_860_800_000;
@@ -78,6 +79,35 @@ pub fn commands() -> Vec<(&'static str, Command)> {
     ]
 }
 
+/// Commands that came after the first snapshots in `snapshots-v1.txt`, by name.
+fn roster_commands() -> Vec<(&'static str, Command)> {
+    let entry = node_entry(3, 8083, 0xd3);
+    vec![
+        (
+            "found-cluster",
+            command(NOON, Op::FoundCluster(cluster_id(0xc1))),
+        ),
+        (
+            "announce-node",
+            command(NOON, Op::AnnounceNode(entry.clone())),
+        ),
+        (
+            "admit-node",
+            command(NOON, Op::AdmitNode(node_entry(4, 8084, 0xd4))),
+        ),
+    ]
+}
+
+/// The farm in a cluster that has a name and knows its nodes.
+fn farm_with_roster() -> State {
+    let mut state = farm();
+    for (_, command) in roster_commands() {
+        let outcome = state.apply(state.applied_index() + 1, &command);
+        assert!(outcome.result.is_ok(), "{outcome:?}");
+    }
+    state
+}
+
 /// The farm after the golden commands, one of them repeated, in a log with a gap.
 pub fn farm() -> State {
     let mut farm = Farm::new();
@@ -115,6 +145,12 @@ pub fn outcomes() -> Vec<(&'static str, Outcome)> {
     for (name, refusal) in refusals() {
         add(name, Err(refusal));
     }
+    add("cluster", Ok(Reply::Cluster(cluster_id(0xc1))));
+    add("node-noted", Ok(Reply::NodeNoted));
+    add(
+        "other-directory",
+        Err(Refusal::OtherDirectory { node_id: 3 }),
+    );
     all
 }
 
@@ -237,12 +273,13 @@ fn unhex(digits: &str) -> Vec<u8> {
 
 #[test]
 fn commands_of_version_1_are_written_and_read() {
-    let samples: Vec<_> = commands()
-        .into_iter()
-        .map(|(name, command)| (name, command.encode()))
+    let commands = [commands(), roster_commands()].concat();
+    let samples: Vec<_> = commands
+        .iter()
+        .map(|(name, command)| (*name, command.encode()))
         .collect();
     compare("commands-v1.txt", &samples);
-    for ((name, bytes), (_, command)) in kept("commands-v1.txt").iter().zip(commands()) {
+    for ((name, bytes), (_, command)) in kept("commands-v1.txt").iter().zip(commands) {
         let read = Command::decode(bytes).expect(name);
         // JSON as well, because ids compare without their JSON type.
         assert_eq!(read, command, "{name}");
@@ -273,22 +310,38 @@ fn outcomes_of_version_1_are_written_and_read() {
 }
 
 #[test]
-fn snapshots_of_version_1_are_written_and_read() {
-    let small = State::with_limits(Limits {
-        count_max: 1,
-        bytes_max: 2,
-        age_ms_max: 3,
-    });
-    let samples = [("farm", farm()), ("empty", small)];
+fn snapshots_of_version_1_are_read() {
+    assert_snapshots_read("snapshots-v1.txt", &[("farm", farm()), ("empty", small())]);
+}
+
+#[test]
+fn snapshots_of_version_2_are_written_and_read() {
+    let samples = [("farm", farm_with_roster()), ("empty", small())];
     let bytes: Vec<_> = samples
         .iter()
         .map(|(name, state)| (*name, snapshot(state)))
         .collect();
-    compare("snapshots-v1.txt", &bytes);
-    for ((name, bytes), (_, state)) in kept("snapshots-v1.txt").iter().zip(samples) {
+    compare("snapshots-v2.txt", &bytes);
+    assert_snapshots_read("snapshots-v2.txt", &samples);
+}
+
+fn small() -> State {
+    State::with_limits(Limits {
+        count_max: 1,
+        bytes_max: 2,
+        age_ms_max: 3,
+    })
+}
+
+/// Asserts that a golden file reads as `states`.
+fn assert_snapshots_read(file: &str, states: &[(&str, State)]) {
+    let kept = kept(file);
+    assert_eq!(kept.len(), states.len(), "samples in {file}");
+    for ((name, bytes), (_, state)) in kept.iter().zip(states) {
         let read = State::read_snapshot(&mut bytes.as_slice()).expect(name);
         assert_eq!(read.hash(), state.hash(), "{name}");
-        assert_eq!(objects(&read), objects(&state), "{name}");
+        assert_eq!(read.roster(), state.roster(), "{name}");
+        assert_eq!(objects(&read), objects(state), "{name}");
         assert_eq!(read.applied_index(), state.applied_index(), "{name}");
         assert_eq!(read.remembered_count(), state.remembered_count(), "{name}");
     }

@@ -8,6 +8,7 @@ mod log;
 mod naive;
 mod queries;
 mod random;
+mod roster;
 mod rules;
 mod sealing;
 mod snapshot;

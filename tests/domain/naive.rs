@@ -5,9 +5,11 @@ use raft3d::domain::id::Id;
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, JobStatus, Kind, PrintJob, Printer};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::roster::NodeEntry;
 use raft3d::domain::state::JobFilter;
 use raft3d::domain::time::Timestamp;
 use raft3d::domain::weight::Grams;
+use raft3d::identity::ClusterId;
 
 pub struct Naive {
     pub applied_index: u64,
@@ -16,6 +18,9 @@ pub struct Naive {
     pub jobs: Vec<PrintJob>,
     /// Key, fingerprint, log time and answer, in the order given.
     pub answers: Vec<(String, [u8; 32], u64, Outcome)>,
+    pub cluster: Option<ClusterId>,
+    /// Each node, as it was last noted.
+    pub nodes: Vec<NodeEntry>,
     limits: Limits,
     log_time: u64,
     /// Integers assigned, by kind.
@@ -30,6 +35,8 @@ impl Naive {
             filaments: Vec::new(),
             jobs: Vec::new(),
             answers: Vec::new(),
+            cluster: None,
+            nodes: Vec::new(),
             limits,
             log_time: 0,
             assigned: Vec::new(),
@@ -168,7 +175,29 @@ impl Naive {
             }
             Op::SetJobStatus { id, to } => self.set_job_status(id, *to, now).map(Reply::Job),
             Op::Barrier => Ok(Reply::Barrier),
+            Op::FoundCluster(proposed) => {
+                let name = self.cluster.unwrap_or(*proposed);
+                self.cluster = Some(name);
+                Ok(Reply::Cluster(name))
+            }
+            Op::AnnounceNode(entry) => {
+                for known in &self.nodes {
+                    let node_id = entry.node_id;
+                    if known.node_id == node_id && known.record.directory != entry.record.directory
+                    {
+                        return Err(Refusal::OtherDirectory { node_id });
+                    }
+                }
+                self.note(entry)
+            }
+            Op::AdmitNode(entry) => self.note(entry),
         }
+    }
+
+    fn note(&mut self, entry: &NodeEntry) -> Result<Reply, Refusal> {
+        self.nodes.retain(|known| known.node_id != entry.node_id);
+        self.nodes.push(entry.clone());
+        Ok(Reply::NodeNoted)
     }
 
     fn set_job_status(

@@ -6,13 +6,14 @@ use raft3d::domain::id::Id;
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, FilamentType, JobStatus};
 use raft3d::domain::outcome::Refusal;
+use raft3d::domain::roster::NodeEntry;
 use raft3d::domain::state::{JobFilter, State};
 use raft3d::domain::weight::Grams;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::naive::Naive;
-use crate::support::{at, grams, number, snapshot, text};
+use crate::support::{at, cluster_id, grams, node_entry, number, snapshot, text};
 
 /// Small, so that every bound is reached.
 const LIMITS: Limits = Limits {
@@ -102,7 +103,15 @@ fn ops() -> impl Strategy<Value = Op> {
         8 => job,
         8 => status,
         1 => Just(Op::Barrier),
+        1 => (1u8..3).prop_map(|byte| Op::FoundCluster(cluster_id(byte))),
+        2 => node_entries().prop_map(Op::AnnounceNode),
+        1 => node_entries().prop_map(Op::AdmitNode),
     ]
+}
+
+/// Few nodes and few directories, so that they meet.
+fn node_entries() -> impl Strategy<Value = NodeEntry> {
+    (1i32..3, 1u16..3, 1u8..3).prop_map(|(node_id, port, byte)| node_entry(node_id, port, byte))
 }
 
 /// Few ids, in both JSON types, so that they meet.

@@ -5,9 +5,11 @@ use raft3d::domain::id::Id;
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, FilamentType, JobStatus, PrintJob, Printer};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::roster::{NodeEntry, NodeRecord};
 use raft3d::domain::state::{JobFilter, State};
 use raft3d::domain::time::Timestamp;
 use raft3d::domain::weight::Grams;
+use raft3d::identity::{ClusterId, DirectoryId};
 
 pub fn number(value: i64) -> Id {
     Id::from_integer(value).expect("an integer id")
@@ -70,6 +72,24 @@ pub fn new_job(id: Option<Id>, printer_id: Id, filament_id: Id, weight: u64) -> 
         filepath: "parts/bracket.gcode".to_owned(),
         print_weight_in_grams: grams(weight),
     })
+}
+
+pub fn cluster_id(byte: u8) -> ClusterId {
+    ClusterId::from_bytes([byte; 16]).expect("an identity")
+}
+
+pub fn directory_id(byte: u8) -> DirectoryId {
+    DirectoryId::from_bytes([byte; 16]).expect("an identity")
+}
+
+pub fn node_entry(node_id: i32, port: u16, directory: u8) -> NodeEntry {
+    NodeEntry {
+        node_id,
+        record: NodeRecord {
+            http_addr: format!("127.0.0.1:{port}"),
+            directory: directory_id(directory),
+        },
+    }
 }
 
 /// A state to which commands are applied one log index after the other.

@@ -1,0 +1,69 @@
+//! Which cluster this is, and which nodes it knows: the part of the state that is not the farm.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Refusal;
+use crate::identity::{ClusterId, DirectoryId};
+
+/// The cluster's name and its nodes. Nodes that are no members any more stay: their data
+/// directories are still to be told from new ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    cluster: Option<ClusterId>,
+    nodes: BTreeMap<i32, NodeRecord>,
+}
+
+/// What the cluster knows of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// `host:port` of its HTTP API.
+    pub http_addr: String,
+    /// The data directory that holds its vote and its log.
+    pub directory: DirectoryId,
+}
+
+/// A node and what is to be known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    /// Server id, positive.
+    pub node_id: i32,
+    /// The rest.
+    pub record: NodeRecord,
+}
+
+impl Roster {
+    /// The cluster's name, once it has one.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.cluster
+    }
+
+    /// What is known of one node.
+    pub fn node(&self, node_id: i32) -> Option<&NodeRecord> {
+        self.nodes.get(&node_id)
+    }
+
+    /// Names the cluster unless it has a name; its name.
+    pub(super) fn found(&mut self, proposed: ClusterId) -> ClusterId {
+        *self.cluster.get_or_insert(proposed)
+    }
+
+    /// Notes what a node says of itself. One that comes with another data directory is refused:
+    /// it has forgotten what it acknowledged and how it voted.
+    pub(super) fn announce(&mut self, entry: &NodeEntry) -> Result<(), Refusal> {
+        let known = self.node(entry.node_id).map(|record| record.directory);
+        if known.is_some_and(|directory| directory != entry.record.directory) {
+            return Err(Refusal::OtherDirectory {
+                node_id: entry.node_id,
+            });
+        }
+        self.admit(entry);
+        Ok(())
+    }
+
+    /// Notes a node that is about to become a member, whatever was known of its id.
+    pub(super) fn admit(&mut self, entry: &NodeEntry) {
+        self.nodes.insert(entry.node_id, entry.record.clone());
+    }
+}
