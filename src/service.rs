@@ -1,11 +1,13 @@
 //! The farm as a service: submits commands to the replicated log and reads state at the asked
 //! consistency, each within the request timeout.
 
+pub mod members;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
@@ -27,6 +29,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Most bytes of commands in flight at a time, in the same sense.
     pub bytes_in_flight_max: usize,
+    /// A member that answered the leader within this time counts as alive.
+    pub alive_within: Duration,
 }
 
 impl Default for Limits {
@@ -35,6 +39,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(5),
             in_flight_max: 4_096,
             bytes_in_flight_max: 64 << 20,
+            alive_within: Duration::from_secs(2),
         }
     }
 }
@@ -100,6 +105,8 @@ pub struct FarmService<C> {
     limits: Limits,
     submissions: Arc<Semaphore>,
     submitted_bytes: Arc<Semaphore>,
+    /// Held while the members or the leader are being changed through this node.
+    changing: Arc<Mutex<()>>,
     barriers: mpsc::Sender<oneshot::Sender<BarrierResult>>,
 }
 
@@ -111,6 +118,7 @@ impl<C> Clone for FarmService<C> {
             limits: self.limits,
             submissions: Arc::clone(&self.submissions),
             submitted_bytes: Arc::clone(&self.submitted_bytes),
+            changing: Arc::clone(&self.changing),
             barriers: self.barriers.clone(),
         }
     }
@@ -139,6 +147,7 @@ impl<C: Consensus> FarmService<C> {
             limits,
             submissions: Arc::new(Semaphore::new(limits.in_flight_max)),
             submitted_bytes: Arc::new(Semaphore::new(limits.bytes_in_flight_max)),
+            changing: Arc::default(),
             barriers,
         }
     }
@@ -195,6 +204,11 @@ impl<C: Consensus> FarmService<C> {
         timeout_at(deadline, self.consensus.wait_applied(index))
             .await
             .map_err(|_| ReadError::Behind { index })
+    }
+
+    /// How long a request may wait for the cluster.
+    pub fn request_timeout(&self) -> Duration {
+        self.limits.request_timeout
     }
 
     /// This node's server id.
@@ -294,7 +308,7 @@ impl Proposal {
     fn new(command: &Command) -> Proposal {
         Proposal {
             bytes: command.encode(),
-            repeatable: command.idempotency.is_some() || matches!(command.op, Op::Barrier),
+            repeatable: command.idempotency.is_some() || command.op.is_repeatable(),
             slot: Arc::default(),
         }
     }

@@ -8,6 +8,7 @@ use http_support::{Api, FAILURE, FILAMENTS, JOBS, LISTS, Mode, NODE_ID, PRINTERS
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use raft3d::consensus::CAUGHT_UP_GAP;
 use raft3d::service::Limits;
+use raft3d::storage::Stage;
 use serde_json::{Value, json};
 
 fn printer() -> Value {
@@ -266,6 +267,10 @@ async fn the_cluster_is_shown_as_this_node_sees_it() {
     let status = &shown.json;
     let expected = [
         ("node_id", json!(NODE_ID)),
+        ("cluster_id", json!("01".repeat(16))),
+        ("directory_id", json!("02".repeat(16))),
+        ("raft_addr", json!("127.0.0.1:9083")),
+        ("stage", json!("member")),
         ("role", json!("follower")),
         ("leader", json!(1)),
         ("term", json!(4)),
@@ -327,6 +332,15 @@ async fn health_is_up_always_and_ready_when_caught_up_with_a_leader() {
             .expect_problem(503, "not-ready")
             .contains("no leader")
     );
+    for (stage, told) in [
+        (Stage::Joining, "waits to be taken into a cluster"),
+        (Stage::Removed, "was removed from its cluster"),
+    ] {
+        api.fake.set_status(|status| status.stage = stage);
+        let answer = api.get("/readyz").await;
+        let detail = answer.expect_problem(503, "not-ready");
+        assert!(detail.contains(told), "{detail}");
+    }
     api.get("/healthz").await.expect(200);
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::problem::{Problem, ProblemType};
 use crate::consensus::{CAUGHT_UP_GAP, Consensus, Status};
 use crate::service::FarmService;
+use crate::storage::Stage;
 
 /// `GET /healthz`: the process is up.
 pub async fn alive() -> Response {
@@ -30,6 +31,11 @@ pub async fn ready<C: Consensus>(
 }
 
 fn unready_reason(status: &Status) -> Option<String> {
+    match status.stage {
+        Stage::Removed => return Some("this node was removed from its cluster, and stops".into()),
+        Stage::Joining => return Some("this node waits to be taken into a cluster".into()),
+        Stage::Member => {}
+    }
     if status.leader.is_none() {
         return Some(format!("no leader is known in term {}", status.term));
     }

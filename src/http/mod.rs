@@ -1,10 +1,11 @@
 //! The REST API over a [`FarmService`].
 //!
-//! * [`printers`], [`filaments`], [`print_jobs`], [`cluster`], [`health`]: the routes of each
+//! * [`printers`], [`filaments`], [`print_jobs`], [`cluster`], [`members`], [`health`]: the routes of each
 //!   resource, thin.
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
+//! * [`peers`]: one node's API asks another's.
 //! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
 
 pub mod body;
@@ -15,6 +16,8 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod list;
+pub mod members;
+pub mod peers;
 pub mod print_jobs;
 pub mod printers;
 pub mod problem;
@@ -27,12 +30,13 @@ pub mod write;
 
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router, middleware};
 use serde_json::json;
 
 use self::body::BodyMemory;
 use self::headers::RequestIds;
+use self::peers::Peers;
 use self::problem::{Problem, ProblemType};
 use crate::consensus::Consensus;
 use crate::service::FarmService;
@@ -40,6 +44,7 @@ use crate::service::FarmService;
 /// The whole API of one node.
 pub fn router<C: Consensus>(service: FarmService<C>) -> Router {
     let ids = RequestIds::new(service.node_id());
+    let peers = Peers::new(service.request_timeout());
     let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
     Router::new()
         .route("/", get(endpoints))
@@ -67,12 +72,26 @@ pub fn router<C: Consensus>(service: FarmService<C>) -> Router {
             "/api/v1/cluster/snapshots",
             post(cluster::create_snapshot::<C>),
         )
+        .route(
+            "/api/v1/cluster/members",
+            get(members::list::<C>).post(members::add::<C>),
+        )
+        .route("/api/v1/cluster/members/{id}", delete(members::remove::<C>))
+        .route(
+            "/api/v1/cluster/members/{id}/promote",
+            post(members::promote::<C>),
+        )
+        .route(
+            "/api/v1/cluster/transfer-leader",
+            post(members::transfer_leader::<C>),
+        )
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<C>))
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(stamp)
         .layer(Extension(BodyMemory::default()))
+        .layer(Extension(peers))
         .with_state(service)
 }
 
@@ -91,6 +110,10 @@ async fn endpoints() -> Response {
             "POST /api/v1/print_jobs/{id}/status",
             "GET /api/v1/cluster",
             "POST /api/v1/cluster/snapshots",
+            "GET, POST /api/v1/cluster/members",
+            "DELETE /api/v1/cluster/members/{id}",
+            "POST /api/v1/cluster/members/{id}/promote",
+            "POST /api/v1/cluster/transfer-leader",
             "GET /healthz",
             "GET /readyz",
         ],

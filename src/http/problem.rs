@@ -38,8 +38,22 @@ pub enum ProblemType {
     BodyTimeout,
     /// Another object has the id, or no id is left to assign.
     IdTaken,
+    /// The node is not the one that the cluster knows by that id, or is of another cluster.
+    OtherNode,
     /// The job may not go from its status to that one.
     ForbiddenTransition,
+    /// No member has the id.
+    UnknownMember,
+    /// Another member has the id or the address.
+    MemberExists,
+    /// The members are being changed already.
+    ChangeInProgress,
+    /// The change would leave too few voters that answer.
+    WouldLoseQuorum,
+    /// The member does not answer or is behind.
+    NotCaughtUp,
+    /// No node introduces itself at the address.
+    NodeUnreachable,
     /// No snapshot was started.
     NoSnapshot,
     /// The body is above the limit.
@@ -83,7 +97,14 @@ impl ProblemType {
             ProblemType::MethodNotAllowed => "method-not-allowed",
             ProblemType::BodyTimeout => "body-timeout",
             ProblemType::IdTaken => "id-taken",
+            ProblemType::OtherNode => "other-node",
             ProblemType::ForbiddenTransition => "forbidden-transition",
+            ProblemType::UnknownMember => "unknown-member",
+            ProblemType::MemberExists => "member-exists",
+            ProblemType::ChangeInProgress => "change-in-progress",
+            ProblemType::WouldLoseQuorum => "would-lose-quorum",
+            ProblemType::NotCaughtUp => "not-caught-up",
+            ProblemType::NodeUnreachable => "node-unreachable",
             ProblemType::NoSnapshot => "no-snapshot",
             ProblemType::BodyTooLarge => "body-too-large",
             ProblemType::InvalidFields => "invalid-fields",
@@ -113,7 +134,14 @@ impl ProblemType {
             ProblemType::MethodNotAllowed => "The endpoint does not take this method",
             ProblemType::BodyTimeout => "The body did not come in time",
             ProblemType::IdTaken => "The id is taken",
+            ProblemType::OtherNode => "The node is another one",
             ProblemType::ForbiddenTransition => "The job cannot change to that status",
+            ProblemType::UnknownMember => "No such member",
+            ProblemType::MemberExists => "The id or the address is taken",
+            ProblemType::ChangeInProgress => "The members are being changed already",
+            ProblemType::WouldLoseQuorum => "The cluster would lose its quorum",
+            ProblemType::NotCaughtUp => "The node is not caught up",
+            ProblemType::NodeUnreachable => "The node is not reached",
             ProblemType::NoSnapshot => "No snapshot was started",
             ProblemType::BodyTooLarge => "The body is too large",
             ProblemType::InvalidFields => "A rule is broken",
@@ -138,16 +166,24 @@ impl ProblemType {
             | ProblemType::InvalidParameter
             | ProblemType::InvalidHeader
             | ProblemType::UnknownStatus => StatusCode::BAD_REQUEST,
-            ProblemType::NoSuchEndpoint | ProblemType::NotFound => StatusCode::NOT_FOUND,
+            ProblemType::NoSuchEndpoint | ProblemType::NotFound | ProblemType::UnknownMember => {
+                StatusCode::NOT_FOUND
+            }
             ProblemType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ProblemType::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            ProblemType::IdTaken | ProblemType::ForbiddenTransition | ProblemType::NoSnapshot => {
-                StatusCode::CONFLICT
-            }
+            ProblemType::IdTaken
+            | ProblemType::OtherNode
+            | ProblemType::MemberExists
+            | ProblemType::ChangeInProgress
+            | ProblemType::WouldLoseQuorum
+            | ProblemType::NotCaughtUp
+            | ProblemType::ForbiddenTransition
+            | ProblemType::NoSnapshot => StatusCode::CONFLICT,
             ProblemType::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemType::InvalidFields
             | ProblemType::UnknownPrinter
             | ProblemType::UnknownFilament
+            | ProblemType::NodeUnreachable
             | ProblemType::NotEnoughFilament
             | ProblemType::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             ProblemType::NoQuorum
@@ -355,6 +391,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::IdempotencyKeyReused { .. } => (ProblemType::IdempotencyKeyReused, None),
             Refusal::InvalidIdempotencyKey { .. } => (ProblemType::InvalidHeader, None),
+            Refusal::OtherDirectory { .. } => (ProblemType::OtherNode, None),
             Refusal::MalformedCommand { .. } | Refusal::AlreadyApplied { .. } => {
                 (ProblemType::Internal, None)
             }

@@ -11,12 +11,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use raft3d::consensus::{Consensus, Member, ProposeError, Role, Status};
+use raft3d::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
 use raft3d::domain::command::{Command, Op};
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
 use raft3d::http;
+use raft3d::identity::{ClusterId, DirectoryId};
 use raft3d::service::{FarmService, Limits};
+use raft3d::storage::Stage;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -84,6 +86,13 @@ struct Script {
     committed: State,
     status: Status,
     snapshot: u64,
+    /// How wishes to change the members are answered; one that begins is done at once, unless
+    /// changes hang.
+    change_error: Option<ChangeError>,
+    changes_hang: bool,
+    /// To whom the leadership was to be handed over.
+    yielded: Vec<Option<i32>>,
+    heirs_take_over: bool,
 }
 
 impl Fake {
@@ -100,6 +109,10 @@ impl Fake {
                 committed: state.clone(),
                 status: initial_status(),
                 snapshot: 0,
+                change_error: None,
+                changes_hang: false,
+                yielded: Vec::new(),
+                heirs_take_over: true,
             }),
             local: watch::Sender::new(state),
             proposed: watch::Sender::new(0),
@@ -131,6 +144,33 @@ impl Fake {
     /// The index the next snapshots will cover; 0 for none.
     pub fn set_snapshot(&self, index: u64) {
         self.script().snapshot = index;
+    }
+
+    /// From now on changes of the members do not begin, for this reason.
+    pub fn refuse_changes(&self, error: ChangeError) {
+        self.script().change_error = Some(error);
+    }
+
+    /// From now on changes of the members begin and are never done.
+    pub fn hang_changes(&self) {
+        self.script().changes_hang = true;
+        self.script().heirs_take_over = false;
+    }
+
+    /// To whom the leadership was to be handed over, so far.
+    pub fn yielded(&self) -> Vec<Option<i32>> {
+        self.script().yielded.clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Member>)) -> Result<(), ChangeError> {
+        let mut script = self.script();
+        if let Some(error) = script.change_error {
+            return Err(error);
+        }
+        if !script.changes_hang {
+            change(&mut script.status.members);
+        }
+        Ok(())
     }
 
     /// From now on this node applies only what [`Fake::apply_to`] says.
@@ -296,6 +336,40 @@ impl Consensus for Fake {
     fn create_snapshot(&self) -> u64 {
         self.script().snapshot
     }
+
+    fn add_learner(&self, id: i32, raft_addr: &str) -> Result<(), ChangeError> {
+        self.change(|members| {
+            members.push(Member {
+                id,
+                raft_addr: raft_addr.to_owned(),
+                learner: true,
+                last_log_index: None,
+                last_contact_ms: None,
+                http_addr: None,
+            });
+        })
+    }
+
+    fn remove_member(&self, id: i32) -> Result<(), ChangeError> {
+        self.change(|members| members.retain(|m| m.id != id))
+    }
+
+    fn make_voter(&self, id: i32) -> Result<(), ChangeError> {
+        self.change(|members| {
+            for member in members.iter_mut().filter(|m| m.id == id) {
+                member.learner = false;
+            }
+        })
+    }
+
+    fn yield_leadership(&self, successor: Option<i32>) {
+        let mut script = self.script();
+        script.yielded.push(successor);
+        if script.heirs_take_over {
+            script.status.leader = successor;
+            script.status.role = Role::Follower;
+        }
+    }
 }
 
 fn initial_status() -> Status {
@@ -305,9 +379,14 @@ fn initial_status() -> Status {
         learner: false,
         last_log_index,
         last_contact_ms: None,
+        http_addr: None,
     });
     Status {
         node_id: NODE_ID,
+        cluster_id: ClusterId::from_bytes([1; 16]),
+        directory_id: DirectoryId::from_bytes([2; 16]).expect("an identity"),
+        raft_addr: format!("127.0.0.1:{}", 9080 + NODE_ID),
+        stage: Stage::Member,
         leader: Some(1),
         role: Role::Follower,
         term: 4,
