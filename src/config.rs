@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -70,7 +71,8 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub http_addr: Option<String>,
-    /// Where to listen for the other nodes [default: this node's address in --initial-cluster]
+    /// Where to listen for the other nodes, and where they reach this one; required with --join
+    /// [default: this node's address in --initial-cluster]
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -79,7 +81,7 @@ pub struct Settings {
     )]
     pub raft_addr: Option<String>,
     /// The nodes a new cluster starts with, the same list on each: 1=HOST:PORT,2=HOST:PORT,...
-    /// A node that has data already goes by that. Required
+    /// A node that has data already goes by that. Required unless --join is given
     #[arg(
         long,
         value_name = "LIST",
@@ -87,6 +89,16 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub initial_cluster: Option<InitialCluster>,
+    /// HTTP addresses of nodes of a running cluster, any of which will do: a node with an empty
+    /// data directory joins that cluster, as a learner until it has caught up. A node that has
+    /// data already goes by that
+    #[arg(
+        long,
+        value_name = "HOST:PORT,...",
+        env = "RAFT3D_JOIN",
+        hide_env_values = true
+    )]
+    pub join: Option<JoinAddrs>,
     /// Log entries between two snapshots [default: 10000]
     #[arg(
         long,
@@ -153,6 +165,7 @@ impl Settings {
             http_addr: self.http_addr.or(other.http_addr),
             raft_addr: self.raft_addr.or(other.raft_addr),
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
+            join: self.join.or(other.join),
             snapshot_distance: self.snapshot_distance.or(other.snapshot_distance),
             election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),
             heartbeat_ms: self.heartbeat_ms.or(other.heartbeat_ms),
@@ -173,8 +186,8 @@ pub struct Config {
     pub http_addr: String,
     /// `host:port` of the Raft listener.
     pub raft_addr: String,
-    /// The members that a new cluster starts with; this node is one of them.
-    pub initial_cluster: InitialCluster,
+    /// What this node is part of.
+    pub origin: Origin,
     /// Log entries between two snapshots, 1 or more.
     pub snapshot_distance: u32,
     /// Range from which each election timeout is drawn.
@@ -202,16 +215,30 @@ impl Config {
     /// Fills in the defaults and checks the whole.
     pub fn from_settings(settings: Settings) -> Result<Config, ConfigError> {
         let node_id = settings.node_id.ok_or(ConfigError::Missing("node-id"))?;
-        let initial_cluster = settings
-            .initial_cluster
-            .ok_or(ConfigError::Missing("initial-cluster"))?;
-        let own_addr = initial_cluster.addr_of(node_id).map(str::to_owned);
+        let origin = match (settings.initial_cluster, settings.join) {
+            (Some(nodes), None) => Origin::InitialCluster(nodes),
+            (None, Some(addrs)) => Origin::Join(addrs),
+            (None, None) => return Err(ConfigError::Missing("initial-cluster")),
+            (Some(nodes), Some(addrs)) => {
+                return Err(ConfigError::Clash(format!(
+                    "--initial-cluster {nodes} and --join {addrs} exclude each other: give the \
+                     first to the nodes of a new cluster, the second to a node that joins one"
+                )));
+            }
+        };
+        let own_addr = match &origin {
+            Origin::InitialCluster(nodes) => nodes.addr_of(node_id).map(str::to_owned),
+            Origin::Join(_) if settings.raft_addr.is_none() => {
+                return Err(ConfigError::Missing("raft-addr"));
+            }
+            Origin::Join(_) => None,
+        };
         let config = Config {
             node_id,
             data_dir: settings.data_dir.ok_or(ConfigError::Missing("data-dir"))?,
             http_addr: settings.http_addr.unwrap_or(DEFAULT_HTTP_ADDR.into()),
             raft_addr: settings.raft_addr.or(own_addr).unwrap_or_default(),
-            initial_cluster,
+            origin,
             snapshot_distance: settings
                 .snapshot_distance
                 .unwrap_or(DEFAULT_SNAPSHOT_DISTANCE),
@@ -251,13 +278,34 @@ impl Config {
     }
 
     fn validate_addresses(&self) -> Result<(), ConfigError> {
-        let Some(own_addr) = self.initial_cluster.addr_of(self.node_id) else {
+        if self.node_id < 1 {
+            return Err(ConfigError::Value {
+                option: "node-id",
+                value: self.node_id.to_string(),
+                reason: "must be 1 or more".into(),
+            });
+        }
+        match &self.origin {
+            Origin::InitialCluster(nodes) => self.validate_membership(nodes)?,
+            Origin::Join(_) => self.validate_reachable()?,
+        }
+        check_addr("http-addr", &self.http_addr)?;
+        if self.http_addr == self.raft_addr {
+            return Err(ConfigError::Clash(format!(
+                "--http-addr {} and --raft-addr {} are the same: give each its own port",
+                self.http_addr, self.raft_addr
+            )));
+        }
+        Ok(())
+    }
+
+    fn validate_membership(&self, nodes: &InitialCluster) -> Result<(), ConfigError> {
+        let Some(own_addr) = nodes.addr_of(self.node_id) else {
             return Err(ConfigError::NotAMember {
                 node_id: self.node_id,
-                cluster: self.initial_cluster.clone(),
+                cluster: nodes.clone(),
             });
         };
-        check_addr("http-addr", &self.http_addr)?;
         let raft_port = check_addr("raft-addr", &self.raft_addr)?;
         if port_of(own_addr) != Ok(raft_port) {
             return Err(ConfigError::Clash(format!(
@@ -266,13 +314,26 @@ impl Config {
                 self.raft_addr, self.node_id
             )));
         }
-        if self.http_addr == self.raft_addr {
-            return Err(ConfigError::Clash(format!(
-                "--http-addr {} and --raft-addr {} are the same: give each its own port",
-                self.http_addr, self.raft_addr
-            )));
-        }
         Ok(())
+    }
+
+    /// The others know a node that joins by its own --raft-addr.
+    fn validate_reachable(&self) -> Result<(), ConfigError> {
+        let port = check_addr("raft-addr", &self.raft_addr)?;
+        let host = self.raft_addr.rsplit_once(':').map(|(host, _)| host);
+        let everywhere = host
+            .and_then(|host| host.parse::<IpAddr>().ok())
+            .is_some_and(|ip| ip.is_unspecified());
+        if port != 0 && !everywhere {
+            return Ok(());
+        }
+        Err(ConfigError::Value {
+            option: "raft-addr",
+            value: self.raft_addr.clone(),
+            reason: "a node that joins is reached by the others at this address: give its own \
+                     host, and a port that is not 0"
+                .into(),
+        })
     }
 
     fn validate_timing(&self) -> Result<(), ConfigError> {
@@ -397,6 +458,58 @@ impl TryFrom<String> for ElectionTimeout {
     type Error = String;
 
     fn try_from(text: String) -> Result<ElectionTimeout, String> {
+        text.parse()
+    }
+}
+
+/// What a node is part of, unless its data directory says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A new cluster of these members; this node is one of them.
+    InitialCluster(InitialCluster),
+    /// The running cluster of the nodes with these HTTP addresses.
+    Join(JoinAddrs),
+}
+
+/// HTTP addresses of a cluster's nodes; written `host:port,host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct JoinAddrs(Vec<String>);
+
+impl JoinAddrs {
+    /// The addresses, in the order given.
+    pub fn addrs(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for JoinAddrs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+impl FromStr for JoinAddrs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<JoinAddrs, String> {
+        let mut addrs = Vec::new();
+        for addr in text.split(',').map(str::trim) {
+            if port_of(addr)? == 0 {
+                return Err(format!(
+                    "`{addr}` needs the port that the node listens on, not 0"
+                ));
+            }
+            addrs.push(addr.to_owned());
+        }
+        Ok(JoinAddrs(addrs))
+    }
+}
+
+impl TryFrom<String> for JoinAddrs {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<JoinAddrs, String> {
         text.parse()
     }
 }
@@ -616,6 +729,47 @@ mod tests {
             for part in parts {
                 assert!(text.contains(part), "`{part}` is not in `{text}`");
             }
+        }
+    }
+
+    fn joining(raft_addr: Option<&str>) -> Settings {
+        Settings {
+            initial_cluster: None,
+            join: Some("127.0.0.1:8081,127.0.0.1:8082".parse().unwrap()),
+            raft_addr: raft_addr.map(str::to_owned),
+            ..settings()
+        }
+    }
+
+    #[test]
+    fn a_node_that_joins_says_where_it_is_reached() {
+        let config = Config::from_settings(joining(Some("127.0.0.1:9084"))).unwrap();
+        let Origin::Join(addrs) = config.origin else {
+            panic!("{:?}", config.origin);
+        };
+        assert_eq!(addrs.addrs(), ["127.0.0.1:8081", "127.0.0.1:8082"]);
+        for (addr, told) in [
+            (None, "--raft-addr is missing"),
+            (Some("0.0.0.0:9084"), "--raft-addr 0.0.0.0:9084"),
+            (Some("127.0.0.1:0"), "--raft-addr 127.0.0.1:0"),
+        ] {
+            let text = refusal(joining(addr));
+            assert!(text.contains(told), "`{told}` is not in `{text}`");
+        }
+    }
+
+    #[test]
+    fn a_node_founds_a_cluster_or_joins_one() {
+        let text = refusal(Settings {
+            initial_cluster: settings().initial_cluster,
+            ..joining(Some("127.0.0.1:9081"))
+        });
+        assert!(
+            text.contains("--initial-cluster") && text.contains("--join"),
+            "{text}"
+        );
+        for list in ["", "a", "a:0", "a:1,", ":1"] {
+            assert!(list.parse::<JoinAddrs>().is_err(), "`{list}` was taken");
         }
     }
 

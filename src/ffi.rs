@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
-use crate::raft::{Departure, Fatal};
+use crate::raft::{Departure, Fatal, Parting};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
 
@@ -271,7 +271,7 @@ pub struct Parts {
     pub dir: Arc<DataDir>,
     /// Told if the core cannot go on.
     pub fatal: Arc<Fatal>,
-    /// Told when the node is removed.
+    /// Told when the node has no part in its cluster.
     pub departure: Arc<Departure>,
 }
 
@@ -297,7 +297,7 @@ impl Core {
             Arc::clone(dir),
             Arc::clone(machine),
             Arc::clone(log),
-            Arc::clone(fatal),
+            Arc::clone(departure),
         );
         let node = bridge::start_node(
             options,
@@ -638,7 +638,7 @@ impl StateHandle {
     fn removed(&self) {
         tracing::warn!("this node was removed from its cluster");
         let _ = self.or_fatal(self.dir.set_stage(Stage::Removed));
-        self.departure.announce();
+        self.departure.announce(Parting::Removed);
     }
 
     fn or_fatal<T>(&self, outcome: Result<T, StorageError>) -> Result<T, StorageError> {

@@ -21,6 +21,9 @@ Examples:
   raft3d jobs add --printer 1 --filament 1 --file cube.gcode --grams 120
   raft3d jobs start 1
   raft3d cluster status
+  raft3d serve --node-id 4 --data-dir n4 --http-addr 127.0.0.1:8084 \\
+      --raft-addr 127.0.0.1:9084 --join 127.0.0.1:8081
+  raft3d cluster remove 2
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable";
 
@@ -45,7 +48,7 @@ enum Command {
     Filaments(ClientArgs<FilamentVerb>),
     /// List, show, add, start, finish and cancel print jobs
     Jobs(ClientArgs<JobVerb>),
-    /// Show the state of the cluster, or have a snapshot taken
+    /// Show the cluster; change its members or its leader; have a snapshot taken
     Cluster(ClientArgs<ClusterVerb>),
     /// Measure how many print jobs a second a running cluster takes
     Bench(BenchArgs),

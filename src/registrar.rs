@@ -19,8 +19,7 @@ use crate::service::FarmService;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs until the cluster knows this node, which serves its API at `http_addr`, or for ever if it
-/// never comes to that. A node that the cluster knows with another data directory is made to give
-/// up.
+/// never comes to that. One that the cluster knows with another data directory is told so.
 pub async fn register(
     node: Arc<Node>,
     service: FarmService<Node>,
@@ -64,7 +63,9 @@ fn what_is_missing(node: &Node, proposed: ClusterId, entry: &NodeEntry) -> Optio
 async fn propose(node: &Node, service: &FarmService<Node>, op: Op) {
     match service.submit(op, None).await.map(|outcome| outcome.result) {
         Ok(Ok(Reply::Cluster(id))) => info!(cluster = %id, "the cluster has a name"),
-        Ok(Err(refusal @ Refusal::OtherDirectory { .. })) => node.give_up(refusal.to_string()),
+        Ok(Err(refusal @ Refusal::OtherDirectory { .. })) => {
+            node.note_stranger(refusal.to_string())
+        }
         Ok(Ok(_)) => {}
         Ok(Err(refusal)) => debug!(%refusal, "this node could not make itself known yet"),
         Err(error) => debug!(%error, "this node could not make itself known yet"),

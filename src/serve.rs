@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, info, warn};
 
-use crate::config::Config;
+use crate::client::api::ClientError;
+use crate::config::{Config, Origin};
 use crate::consensus::{Consensus, Role};
 use crate::http;
-use crate::raft::{Durability, Node, NodeConfig, StartError};
-use crate::service::FarmService;
+use crate::join::Joiner;
+use crate::raft::{Durability, FirstStart, Node, NodeConfig, Parting, StartError};
+use crate::registrar;
+use crate::service::{FarmService, Limits};
+use crate::storage::DataDir;
 use crate::telemetry;
 
 /// How long a leader that stops waits for another to take over.
@@ -29,6 +34,11 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a node that has failed, and left the cluster, goes on to say so and to serve eventual
 /// reads before its process ends: time for load balancers and people to see it.
 const FAILURE_GRACE: Duration = Duration::from_secs(30);
+
+/// How long a node that was removed goes on saying so before it stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// After how many of its longest election timeouts a silent member counts as dead.
+const DEAD_AFTER_TIMEOUTS: u32 = 4;
 
 /// Why a node did not start or did not run to its proper end.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +57,15 @@ pub enum ServeError {
     /// The node's disk failed, or its consensus core found a state that must not be.
     #[error("the node cannot go on: {0}")]
     Failed(String),
+    /// The nodes of the cluster to join are not named properly.
+    #[error("--join: {0}")]
+    JoinAddrs(ClientError),
+    /// The cluster does not take this node in.
+    #[error("this node cannot join the cluster: {0}")]
+    Join(String),
+    /// The cluster knows this node with another data directory.
+    #[error("{0}")]
+    Stranger(String),
     /// The HTTP server failed.
     #[error("the HTTP server failed: {0}")]
     Http(#[from] io::Error),
@@ -81,16 +100,36 @@ async fn run_node(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let http_addr = listener.local_addr()?;
+    let mut shutdown = pin!(shutdown);
+    let mut joiner = match &config.origin {
+        Origin::InitialCluster(_) => None,
+        Origin::Join(join) => Some(Joiner::new(join.addrs()).map_err(ServeError::JoinAddrs)?),
+    };
+    let first_start = tokio::select! {
+        // A node that need not wait starts, and stops, in good order.
+        biased;
+        first_start = first_start(&config, joiner.as_mut()) => first_start,
+        () = &mut shutdown => return Ok(()),
+    };
     let node = Arc::new(
         blocking({
-            let config = node_config(&config);
+            let config = node_config(&config, first_start);
             move || Node::start(config)
         })
         .await??,
     );
     info!(%http_addr, raft_addr = config.raft_addr, data_dir = %config.data_dir.display(), "started");
 
-    let service = FarmService::new(node.clone(), config.request_timeout);
+    let limits = Limits {
+        request_timeout: config.request_timeout,
+        alive_within: Duration::from_millis(config.election_timeout.high_ms.into())
+            * DEAD_AFTER_TIMEOUTS,
+        ..Limits::default()
+    };
+    let service = FarmService::with_limits(node.clone(), limits);
+    let reached_at = reached_at(http_addr, &config.raft_addr);
+    let registration = registrar::register(node.clone(), service.clone(), reached_at.clone());
+    let registration = tokio::spawn(registration.in_current_span());
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
     let bounds = http::server::Bounds::of_this_process();
     let server = http::server::serve(listener, http::router(service), bounds, async {
@@ -99,7 +138,16 @@ async fn run_node(
     });
     let mut server = tokio::spawn(server.in_current_span());
 
-    let mut shutdown = pin!(shutdown);
+    let joining = async {
+        let joined = match joiner {
+            Some(joiner) => joiner.join(node.clone(), reached_at).await,
+            None => Ok(()),
+        };
+        match joined {
+            Ok(()) => std::future::pending().await,
+            Err(reason) => reason,
+        }
+    };
     let result = tokio::select! {
         () = &mut shutdown => {
             info!("stopping");
@@ -116,9 +164,20 @@ async fn run_node(
             let _ = timeout(FAILURE_GRACE, shutdown).await;
             Err(ServeError::Failed(reason))
         }
+        reason = joining => Err(ServeError::Join(reason)),
+        parting = node.parting() => match parting {
+            Parting::Stranger(reason) => Err(ServeError::Stranger(reason)),
+            Parting::Removed => {
+                // Time for whoever watches to see why.
+                let _ = timeout(FAREWELL, shutdown).await;
+                let _ = stop_accepting.send(());
+                drain(&mut server).await
+            }
+        },
         ended = &mut server => ended.map_err(|error| ServeError::Http(io::Error::other(error))),
     };
     server.abort();
+    registration.abort();
     leave_cluster(&node).await?;
     info!("stopped");
     result
@@ -150,12 +209,35 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| ServeError::Http(io::Error::other(error)))
 }
 
-fn node_config(config: &Config) -> NodeConfig {
+/// What a node with an empty data directory is to be part of. A node that joins learns it from the
+/// others, and waits for them.
+async fn first_start(config: &Config, joiner: Option<&mut Joiner>) -> FirstStart {
+    match (&config.origin, joiner) {
+        (Origin::InitialCluster(nodes), _) => FirstStart::Found(nodes.nodes().to_vec()),
+        (Origin::Join(_), Some(joiner)) if !DataDir::is_used(&config.data_dir) => {
+            FirstStart::Join(joiner.cluster().await)
+        }
+        (Origin::Join(_), _) => FirstStart::Past,
+    }
+}
+
+/// Where the other nodes reach the API that listens at `http_addr`: on the host where they reach
+/// this node, if it listens everywhere.
+fn reached_at(http_addr: SocketAddr, raft_addr: &str) -> String {
+    match raft_addr.rsplit_once(':') {
+        Some((host, _)) if http_addr.ip().is_unspecified() => {
+            format!("{host}:{}", http_addr.port())
+        }
+        _ => http_addr.to_string(),
+    }
+}
+
+fn node_config(config: &Config, first_start: FirstStart) -> NodeConfig {
     NodeConfig {
         node_id: config.node_id,
         data_dir: config.data_dir.clone(),
         raft_addr: config.raft_addr.clone(),
-        initial_cluster: config.initial_cluster.nodes().to_vec(),
+        first_start,
         election_timeout_ms: (
             config.election_timeout.low_ms,
             config.election_timeout.high_ms,
@@ -173,7 +255,7 @@ async fn hand_over(node: &Node) {
     if before.role != Role::Leader || before.members.len() < 2 {
         return;
     }
-    node.yield_leadership();
+    node.yield_leadership(None);
     let deadline = Instant::now() + HANDOVER_TIMEOUT;
     loop {
         match node.status().leader {

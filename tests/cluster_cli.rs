@@ -33,6 +33,58 @@ fn endpoints(cluster: &TestCluster, order: [i32; 3]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_client_shows_and_changes_the_members() {
+    let mut cluster = TestCluster::start().await;
+    let all = endpoints(&cluster, [1, 2, 3]);
+    wait_until(
+        "all members are known by their HTTP addresses",
+        async || {
+            let view = cluster.view(1).await?;
+            view.members
+                .iter()
+                .all(|m| m.http_addr.is_some())
+                .then_some(())
+        },
+    )
+    .await;
+    let leader = cluster.leader().await.node_id;
+    let heir = cluster.others(leader)[0];
+
+    let members = client_json(&all, &["cluster", "members"]);
+    let leads = |member: &&Value| member["leader"] == json!(true);
+    let leaders: Vec<&Value> = members.as_array().unwrap().iter().filter(leads).collect();
+    assert_eq!(leaders.len(), 1, "{members}");
+    assert_eq!(leaders[0]["id"], json!(leader));
+
+    let moved = client_json(&all, &["cluster", "transfer-leader", &heir.to_string()]);
+    assert_eq!(moved, json!({ "leader": heir }));
+    let voter = client_json(&all, &["cluster", "promote", &leader.to_string()]);
+    assert_eq!(voter["learner"], json!(false), "it votes already");
+    let removed = client(&all, &["cluster", "remove", &leader.to_string()]);
+    assert!(removed.status.success(), "{removed:?}");
+    let text = String::from_utf8_lossy(&removed.stdout).into_owned();
+    assert!(
+        text.contains("REMOVED") && text.contains(&leader.to_string()),
+        "{text}"
+    );
+    let left = client_json(&all, &["cluster", "members"]);
+    assert_eq!(left.as_array().unwrap().len(), 2, "{left}");
+
+    let code = |args: &[&str]| client(&all, args).status.code();
+    assert_eq!(code(&["cluster", "remove", "9"]), Some(3));
+    let taken = [
+        "cluster",
+        "add",
+        "9",
+        "--raft-addr",
+        "127.0.0.1:1",
+        "--http-addr",
+        "127.0.0.1:2",
+    ];
+    assert_eq!(code(&taken), Some(4), "no node is there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_client_works_on_a_cluster_that_loses_a_node() {
     let mut cluster = TestCluster::start().await;
     let leader = cluster.leader().await.node_id;

@@ -27,7 +27,7 @@ pub struct Api {
 /// One request, before it is known which node answers it.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// GET or POST.
+    /// GET, POST or DELETE.
     pub method: Method,
     /// Path from the root, percent-encoded.
     pub path: &'a str,
@@ -48,6 +48,14 @@ impl<'a> Request<'a> {
             query,
             body: None,
             idempotency_key: None,
+        }
+    }
+
+    /// Deletes `path`.
+    pub fn delete(path: &'a str) -> Request<'a> {
+        Request {
+            method: Method::DELETE,
+            ..Request::get(path, &[])
         }
     }
 

@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use api::{Api, ClientError, Request, new_idempotency_key};
-use output::{Column, FILAMENTS, Format, JOBS, NODES, PRINTERS, render};
+use output::{Column, FILAMENTS, Format, JOBS, LEADER, MEMBERS, NODES, PRINTERS, REMOVED, render};
 
 /// The three nodes of `raft3d demo`.
 pub const DEMO_ENDPOINTS: &str = "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083";
@@ -20,6 +20,8 @@ const PRINTERS_PATH: &str = "/api/v1/printers";
 const FILAMENTS_PATH: &str = "/api/v1/filaments";
 const JOBS_PATH: &str = "/api/v1/print_jobs";
 const CLUSTER_PATH: &str = "/api/v1/cluster";
+const MEMBERS_PATH: &str = "/api/v1/cluster/members";
+const TRANSFER_PATH: &str = "/api/v1/cluster/transfer-leader";
 const SNAPSHOTS_PATH: &str = "/api/v1/cluster/snapshots";
 
 /// One client command: what to do, and the options that all of them share.
@@ -202,6 +204,36 @@ pub enum ClusterVerb {
     Status,
     /// Have the first endpoint that answers take a snapshot and shorten its log
     Snapshot,
+    /// List the members as the leader sees them
+    Members,
+    /// Take in a node that was started to join, as a learner; `raft3d serve --join` asks for that
+    /// by itself
+    Add {
+        /// The node's number
+        id: i32,
+        /// Where the other nodes reach it
+        #[arg(long, value_name = "HOST:PORT")]
+        raft_addr: String,
+        /// Where it serves its HTTP API
+        #[arg(long, value_name = "HOST:PORT")]
+        http_addr: String,
+    },
+    /// Remove a member, dead or alive; one that leads hands that over first. It stops, and its data
+    /// directory is of no use any more
+    Remove {
+        /// The node's number
+        id: i32,
+    },
+    /// Let a learner that has caught up vote
+    Promote {
+        /// The node's number
+        id: i32,
+    },
+    /// Have another voter lead
+    TransferLeader {
+        /// Which [default: the one that is furthest]
+        id: Option<i32>,
+    },
 }
 
 /// Runs one command of `raft3d printers` and prints its result.
@@ -307,14 +339,34 @@ pub async fn jobs(args: ClientArgs<JobVerb>) -> Result<(), ClientError> {
 
 /// Runs one command of `raft3d cluster` and prints its result.
 pub async fn cluster(args: ClientArgs<ClusterVerb>) -> Result<(), ClientError> {
-    let client = Client::new(&args.options, NODES)?;
+    let client = |columns| Client::new(&args.options, columns);
     match args.verb {
-        ClusterVerb::Status => client.cluster_status().await,
-        ClusterVerb::Snapshot => {
-            let write = WriteOptions {
-                idempotency_key: None,
-            };
-            client.write(SNAPSHOTS_PATH, None, write).await
+        ClusterVerb::Status => client(NODES)?.cluster_status().await,
+        ClusterVerb::Snapshot => client(NODES)?.change(SNAPSHOTS_PATH, None).await,
+        ClusterVerb::Members => {
+            client(MEMBERS)?
+                .send(&Request::get(MEMBERS_PATH, &[]))
+                .await
+        }
+        ClusterVerb::Add {
+            id,
+            raft_addr,
+            http_addr,
+        } => {
+            let body = json!({"id": id, "raft_addr": raft_addr, "http_addr": http_addr});
+            client(MEMBERS)?.change(MEMBERS_PATH, Some(&body)).await
+        }
+        ClusterVerb::Remove { id } => {
+            let path = format!("{MEMBERS_PATH}/{id}");
+            client(REMOVED)?.send(&Request::delete(&path)).await
+        }
+        ClusterVerb::Promote { id } => {
+            let path = format!("{MEMBERS_PATH}/{id}/promote");
+            client(MEMBERS)?.change(&path, None).await
+        }
+        ClusterVerb::TransferLeader { id } => {
+            let body = id.map(|id| json!({ "id": id }));
+            client(LEADER)?.change(TRANSFER_PATH, body.as_ref()).await
         }
     }
 }
@@ -360,6 +412,20 @@ impl Client {
             None => new_idempotency_key()?,
         };
         let value = self.api.call(&Request::post(path, body, &key)).await?;
+        self.print(&value)
+    }
+
+    /// Changes something of the cluster itself, where keys are of no use.
+    async fn change(&self, path: &str, body: Option<&Value>) -> Result<(), ClientError> {
+        let request = Request {
+            idempotency_key: None,
+            ..Request::post(path, body, "")
+        };
+        self.send(&request).await
+    }
+
+    async fn send(&self, request: &Request<'_>) -> Result<(), ClientError> {
+        let value = self.api.call(request).await?;
         self.print(&value)
     }
 

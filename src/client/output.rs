@@ -53,6 +53,23 @@ pub const NODES: &[Column] = &[
     ("LOG START", "log_start_index"),
 ];
 
+/// Columns of the members of a cluster.
+pub const MEMBERS: &[Column] = &[
+    ("NODE", "id"),
+    ("RAFT", "raft_addr"),
+    ("HTTP", "http_addr"),
+    ("LEADER", "leader"),
+    ("LEARNER", "learner"),
+    ("LAST", "last_log_index"),
+    ("ANSWERED ms AGO", "last_contact_ms"),
+];
+
+/// What a removal answers.
+pub const REMOVED: &[Column] = &[("REMOVED", "removed")];
+
+/// What a change of the leader answers.
+pub const LEADER: &[Column] = &[("LEADER", "leader")];
+
 /// `value` as asked for: an array as a row for each element, anything else as one row.
 pub fn render(format: Format, columns: &[Column], value: &Value) -> String {
     match format {

@@ -28,6 +28,8 @@ pub struct NodeSpec {
     pub raft_addr: String,
     /// Its data directory; `pid` and `raft3d.log` are there too.
     pub dir: PathBuf,
+    /// HTTP addresses of the cluster that it joins; nothing for a member of the initial cluster.
+    pub join: Option<String>,
 }
 
 impl NodeSpec {
@@ -64,6 +66,7 @@ impl Layout {
             http_addr: http_addr.clone(),
             raft_addr: raft_addr.clone(),
             dir: dir.join(format!("node{id}")),
+            join: None,
         });
         Layout {
             exe,
@@ -75,7 +78,7 @@ impl Layout {
 
     /// The value of `--initial-cluster`.
     pub fn initial_cluster(&self) -> String {
-        let nodes = self.nodes.iter();
+        let nodes = self.nodes.iter().filter(|node| node.join.is_none());
         let nodes: Vec<_> = nodes
             .map(|node| format!("{}={}", node.id, node.raft_addr))
             .collect();
@@ -89,7 +92,10 @@ impl Layout {
             ("--data-dir", node.dir.display().to_string()),
             ("--http-addr", node.http_addr.clone()),
             ("--raft-addr", node.raft_addr.clone()),
-            ("--initial-cluster", self.initial_cluster()),
+            match &node.join {
+                Some(addrs) => ("--join", addrs.clone()),
+                None => ("--initial-cluster", self.initial_cluster()),
+            },
         ];
         let mut args = vec!["serve".to_owned()];
         args.extend(

@@ -22,7 +22,7 @@ mod fatal;
 pub mod machine;
 pub mod passport;
 
-pub use departure::Departure;
+pub use departure::{Departure, Parting};
 pub use fatal::Fatal;
 use machine::Machine;
 
@@ -194,14 +194,15 @@ impl Node {
         true
     }
 
-    /// Makes the node give up because of `reason`; [`Node::failure`] resolves to it.
-    pub fn give_up(&self, reason: String) {
-        self.fatal.report(reason);
+    /// Notes that the cluster knows this node with another data directory.
+    pub fn note_stranger(&self, reason: String) {
+        self.departure.announce(Parting::Stranger(reason));
     }
 
-    /// Resolves once this node was removed from its cluster.
-    pub async fn removal(&self) {
-        self.departure.wait().await;
+    /// Resolves once this node has no part in its cluster, or none any more. It should be shut
+    /// down then.
+    pub async fn parting(&self) -> Parting {
+        self.departure.wait().await
     }
 
     /// Resolves to the reason once the node cannot go on: its disk failed, or the core found

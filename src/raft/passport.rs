@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::fatal::Fatal;
+use super::departure::{Departure, Parting};
 use super::machine::Machine;
 use crate::identity::{self, ClusterId, DirectoryId};
 use crate::storage::{DataDir, Log};
@@ -26,7 +26,7 @@ pub struct Passports {
     dir: Arc<DataDir>,
     machine: Arc<Machine>,
     log: Arc<Log>,
-    fatal: Arc<Fatal>,
+    departure: Arc<Departure>,
     /// Why each node was last turned away, so that the log says so once.
     turned_away: Mutex<BTreeMap<i32, Reason>>,
 }
@@ -67,14 +67,14 @@ impl Passports {
         dir: Arc<DataDir>,
         machine: Arc<Machine>,
         log: Arc<Log>,
-        fatal: Arc<Fatal>,
+        departure: Arc<Departure>,
     ) -> Passports {
         Passports {
             node_id,
             dir,
             machine,
             log,
-            fatal,
+            departure,
             turned_away: Mutex::default(),
         }
     }
@@ -125,13 +125,13 @@ impl Passports {
         }
         if shown.to.is_some_and(|meant| meant != self.dir.id()) {
             if cluster.is_none() && shown.cluster.is_some() {
-                self.fatal.report(format!(
+                self.departure.announce(Parting::Stranger(format!(
                     "node {} is a member of the cluster with another data directory; with this \
                      one, which is new, it no longer knows what it acknowledged and how it voted. \
                      Start it with its own directory, or remove it from the cluster (raft3d \
                      cluster remove {}) and let it join again (raft3d serve --join)",
                     self.node_id, self.node_id
-                ));
+                )));
             }
             return Err(Reason::MeantForAnother);
         }
