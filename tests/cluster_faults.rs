@@ -63,6 +63,31 @@ fn disks_that_fail_and_forget_do_no_harm() {
 }
 
 #[test]
+fn members_that_are_replaced_during_faults_do_no_harm() {
+    const KINDS: [(u64, Draw); 5] = [
+        (5, |rng, ids| Fault::Replace(*rng.pick(ids))),
+        (2, |rng, ids| Fault::Kill(*rng.pick(ids))),
+        (2, |rng, ids| Fault::PowerLoss(*rng.pick(ids))),
+        (2, |_, _| Fault::LeaderAlone),
+        (1, |rng, ids| Fault::Snapshot(*rng.pick(ids))),
+    ];
+    isolated(
+        "members_that_are_replaced_during_faults_do_no_harm",
+        |dir| {
+            let seed = given_seed().unwrap_or(8);
+            let arena = Arena::new(dir);
+            assert_good(
+                &arena,
+                Plan {
+                    kinds: &KINDS,
+                    ..plan(seed, 3, FAULTS_SHORT)
+                },
+            );
+        },
+    );
+}
+
+#[test]
 fn what_a_start_reads_is_durable() {
     isolated("what_a_start_reads_is_durable", |dir| {
         assert!(Arena::new(dir).keeps_what_it_read());

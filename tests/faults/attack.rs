@@ -1,5 +1,6 @@
 //! Does faults to the nodes, drawn from the run's seed, and undoes them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -24,6 +25,8 @@ pub struct Attack<'a> {
     pub rng: Rng,
     /// The faults to draw from, with weights.
     pub faults: &'a [(u64, Draw)],
+    /// Nodes that are to be removed and to join again; that is done by [`Attack::heal`].
+    pub leaving: BTreeSet<u8>,
     /// What was done, in words, for whoever has to understand a violation.
     pub log: Vec<String>,
     pub tally: Tally,
@@ -111,6 +114,12 @@ impl Attack<'_> {
                 self.tally.add("pauses", 1);
             }
             Fault::Snapshot(id) => self.ask_for_snapshot(*id).await,
+            Fault::Replace(id) => {
+                self.leaving.insert(*id);
+                // Removed now or later: whichever, in the middle of other faults.
+                let _ = timeout(Duration::from_secs(1), self.remove(*id)).await;
+                self.tally.add("replacements", 1);
+            }
             Fault::FailingWrites(..)
             | Fault::FailingSyncs(_)
             | Fault::SlowDisk(..)
@@ -193,6 +202,40 @@ impl Attack<'_> {
         self.tally.add("snapshots asked for", 1);
     }
 
+    /// Asks the other nodes, one after the other, to remove node `id`; whether it is no member.
+    async fn remove(&self, id: u8) -> bool {
+        let http = http_client();
+        for endpoint in self.nodes.endpoints() {
+            if endpoint.id == id {
+                continue;
+            }
+            let url = format!("{}/api/v1/cluster/members/{id}", endpoint.url);
+            let reply = timeout(Duration::from_secs(4), send(http.delete(url))).await;
+            if let Ok(Ok(reply)) = reply
+                && matches!(reply.status, 200 | 404)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Completes what replaces nodes, one after the other, as an operator would.
+    async fn replace_leaving(&mut self) -> Result<(), String> {
+        while let Some(id) = self.leaving.first().copied() {
+            wait_until("a node is removed", async || {
+                self.remove(id).await.then_some(())
+            })
+            .await;
+            self.nodes.replace(id).await;
+            self.leaving.remove(&id);
+            self.nodes.start(id).await;
+            self.log.push(format!("  replaced {id}"));
+            self.wait_until_up().await?;
+        }
+        Ok(())
+    }
+
     /// The leader as any node knows it, or else just a node.
     async fn leader(&mut self) -> u8 {
         for endpoint in self.nodes.endpoints() {
@@ -222,13 +265,17 @@ impl Attack<'_> {
                 "  healed {id}, whose disk failed {failures} times so far"
             ));
         }
-        self.wait_until_up().await
+        self.wait_until_up().await?;
+        self.replace_leaving().await
     }
 
-    /// Waits until every node answers; the error is the log of one that ended in place of that.
+    /// Waits until every node answers, except those that leave; the error is the log of one that ended in place of that.
     async fn wait_until_up(&mut self) -> Result<(), String> {
         let http = http_client();
         for endpoint in self.nodes.endpoints() {
+            if self.leaving.contains(&endpoint.id) {
+                continue;
+            }
             let url = format!("{}/healthz", endpoint.url);
             wait_until("a started node answers", async || {
                 let up = timeout(Duration::from_secs(1), send(http.get(&url))).await;

@@ -152,6 +152,16 @@ impl Disk {
         ]
     }
 
+    /// Throws away all that is on the disk. The process is dead, and [`Disk::process_ended`] was
+    /// called.
+    pub fn wipe(&mut self) {
+        for path in self.model.names() {
+            fs::remove_file(path).expect("what the process left can be removed");
+        }
+        File::create(&self.journal_path).expect("an empty journal");
+        self.model = Model::default();
+    }
+
     /// Cuts the power: of what was never synced, chance decides what is still there. The process
     /// is dead, and [`Disk::process_ended`] was called.
     pub fn lose_power(&mut self, rng: &mut Rng) -> Loss {

@@ -42,10 +42,12 @@ pub enum Fault {
     Clock(u8, i64),
     /// A snapshot is asked for.
     Snapshot(u8),
+    /// A node is removed, loses its data, and joins again.
+    Replace(u8),
 }
 
 /// Which faults a run draws from, and how often each.
-pub const ALL_FAULTS: [(u64, Draw); 17] = [
+pub const ALL_FAULTS: [(u64, Draw); 18] = [
     (12, |rng, ids| Fault::Kill(*rng.pick(ids))),
     (12, |rng, ids| Fault::PowerLoss(*rng.pick(ids))),
     (5, |_, _| Fault::PowerLossEverywhere),
@@ -89,6 +91,7 @@ pub const ALL_FAULTS: [(u64, Draw); 17] = [
         )
     }),
     (4, |rng, ids| Fault::Snapshot(*rng.pick(ids))),
+    (6, |rng, ids| Fault::Replace(*rng.pick(ids))),
 ];
 
 /// Draws one fault for nodes with the given ids.

@@ -167,6 +167,21 @@ impl Nodes {
         self.node(id).disk.lose_power(rng)
     }
 
+    /// Throws away node `id`, running or not, with all its data: at the next start it joins the
+    /// cluster of the others.
+    pub async fn replace(&mut self, id: u8) {
+        self.kill(id).await;
+        let others = self
+            .layout
+            .nodes
+            .iter()
+            .filter(|spec| spec.id != i32::from(id));
+        let others: Vec<_> = others.map(|spec| spec.http_addr.clone()).collect();
+        let node = self.node(id);
+        node.disk.wipe();
+        node.spec.join = Some(others.join(","));
+    }
+
     /// Halts node `id` where it is, if it runs.
     pub fn pause(&mut self, id: u8) {
         if self.is_running(id) {

@@ -1,5 +1,6 @@
 //! One run: a new cluster, clients, faults from a seed, and the verdict.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::mem::take;
 use std::path::Path;
@@ -100,6 +101,7 @@ pub async fn run(plan: Plan<'_>, network: &Network, shim: &Path, dir: &Path) -> 
         nodes: &mut nodes,
         rng: Rng::part(plan.seed, 0),
         faults: plan.kinds,
+        leaving: BTreeSet::new(),
         log: Vec::new(),
         tally: Tally::default(),
     };

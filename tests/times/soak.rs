@@ -5,6 +5,7 @@
 //! the replicated log, so the log, the snapshots and every queue see the full load, while the
 //! state does not grow. What grows nevertheless is a leak.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -111,6 +112,7 @@ async fn soak(
         nodes: &mut nodes,
         rng: Rng::part(seed, 0),
         faults: &KINDS,
+        leaving: BTreeSet::new(),
         log: Vec::new(),
         tally: Tally::default(),
     };
