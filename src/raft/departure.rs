@@ -33,6 +33,11 @@ impl Departure {
         });
     }
 
+    /// Whether there is none yet.
+    pub fn is_none(&self) -> bool {
+        self.0.borrow().is_none()
+    }
+
     /// Resolves to the parting once there is one.
     pub async fn wait(&self) -> Parting {
         let mut receiver = self.0.subscribe();

@@ -191,6 +191,157 @@ fn part<T: FromStr>(digits: &str) -> Result<Option<T>, ()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::command::{Command, Op};
+    use crate::domain::roster::{NodeEntry, NodeRecord};
+    use crate::domain::state::State;
+    use crate::domain::time::Timestamp;
+    use crate::storage::{Entry, SnapshotStore};
+
+    fn cluster(byte: u8) -> Option<ClusterId> {
+        ClusterId::from_bytes([byte; identity::LEN])
+    }
+
+    fn directory(byte: u8) -> Option<DirectoryId> {
+        DirectoryId::from_bytes([byte; identity::LEN])
+    }
+
+    /// Node 1 after `ops`, with whatever of a log.
+    struct Fixture {
+        passports: Passports,
+        departure: Arc<Departure>,
+        log: Arc<Log>,
+        own: DirectoryId,
+        _root: tempfile::TempDir,
+    }
+
+    fn node_after(ops: &[Op]) -> Fixture {
+        let mut state = State::new();
+        for op in ops {
+            let command = Command {
+                stamped_at: Timestamp::EPOCH,
+                idempotency: None,
+                op: op.clone(),
+            };
+            let outcome = state.apply(state.applied_index() + 1, &command);
+            assert!(outcome.result.is_ok());
+        }
+        let root = tempfile::tempdir().unwrap();
+        let dir = Arc::new(DataDir::open(root.path(), 1, b"").unwrap());
+        let snapshots = SnapshotStore::open(&dir.snapshots_path()).unwrap();
+        let machine = Arc::new(Machine::new(state, snapshots));
+        let (log, departure) = (Arc::new(Log::in_memory()), Arc::default());
+        Fixture {
+            own: dir.id(),
+            passports: Passports::new(1, dir, machine, Arc::clone(&log), Arc::clone(&departure)),
+            departure,
+            log,
+            _root: root,
+        }
+    }
+
+    /// Node 1 in cluster 1, which knows node 2 with directory 2.
+    fn member() -> Fixture {
+        let entry = NodeEntry {
+            node_id: 2,
+            record: NodeRecord {
+                http_addr: "127.0.0.1:8082".into(),
+                directory: directory(2).unwrap(),
+            },
+        };
+        node_after(&[
+            Op::FoundCluster(cluster(1).unwrap()),
+            Op::AnnounceNode(entry),
+        ])
+    }
+
+    impl Fixture {
+        /// Whether node 2 is listened to with this.
+        fn admits(&self, asks_for_vote: bool, shown: Passport) -> bool {
+            self.passports
+                .admits(2, asks_for_vote, shown.to_text().as_bytes())
+        }
+    }
+
+    #[test]
+    fn a_member_is_listened_to_and_a_stranger_is_not() {
+        let node = member();
+        let good = Passport {
+            cluster: cluster(1),
+            from: directory(2),
+            to: Some(node.own),
+        };
+        let nothing_known = Passport {
+            cluster: None,
+            to: None,
+            ..good
+        };
+        for asks_for_vote in [false, true] {
+            assert!(node.admits(asks_for_vote, good));
+            assert!(node.admits(asks_for_vote, nothing_known));
+            let strangers = [
+                Passport {
+                    cluster: cluster(9),
+                    ..good
+                },
+                Passport {
+                    from: directory(9),
+                    ..good
+                },
+                Passport { from: None, ..good },
+                Passport {
+                    to: directory(9),
+                    ..good
+                },
+            ];
+            for stranger in strangers {
+                assert!(!node.admits(asks_for_vote, stranger), "{stranger:?}");
+            }
+            assert!(!node.passports.admits(2, asks_for_vote, b""));
+        }
+        assert!(
+            node.departure.is_none(),
+            "none of them is this node's fault"
+        );
+        let issued: Passport = node.passports.issue(2).parse().unwrap();
+        let expected = Passport {
+            cluster: cluster(1),
+            from: Some(node.own),
+            to: directory(2),
+        };
+        assert_eq!(issued, expected);
+    }
+
+    #[test]
+    fn a_new_node_votes_once_a_leader_has_filled_its_log() {
+        let node = node_after(&[]);
+        let shown = Passport {
+            cluster: cluster(1),
+            from: directory(2),
+            to: None,
+        };
+        assert!(!node.admits(true, shown), "it may have forgotten a vote");
+        assert!(node.admits(false, shown));
+        let nameless = Passport {
+            cluster: None,
+            ..shown
+        };
+        assert!(node.admits(true, nameless), "both found a cluster");
+        node.log
+            .append(&Entry::new(1, 1, 0, bytes::Bytes::from_static(b"entry")));
+        assert!(node.admits(true, shown));
+    }
+
+    #[test]
+    fn a_new_node_that_is_known_with_another_directory_learns_of_it() {
+        let node = node_after(&[]);
+        let shown = Passport {
+            cluster: cluster(1),
+            from: directory(2),
+            to: directory(9),
+        };
+        assert!(!node.admits(false, shown));
+        assert!(!node.departure.is_none());
+    }
 
     #[test]
     fn a_passport_reads_back() {
