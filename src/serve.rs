@@ -84,7 +84,7 @@ pub async fn bind(config: &Config) -> Result<TcpListener, ServeError> {
 /// over, no new connections, requests under way answered, the log closed.
 ///
 /// A node that cannot go on leaves the cluster at once, answers from memory for
-/// [`FAILURE_GRACE`] unless `shutdown` resolves before, and is an error.
+/// `FAILURE_GRACE` unless `shutdown` resolves before, and is an error.
 pub async fn run(
     config: Config,
     listener: TcpListener,
