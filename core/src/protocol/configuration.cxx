@@ -32,7 +32,16 @@ void raft::recover_configs() {
     if (state_.catching_up) recognise_foreign_log();
 }
 
+bool raft::log_continues_snapshot() const {
+    if (!snapshot_) return true;
+    const uint64_t last = snapshot_->get_last_log_idx();
+    return log_.start_index() > last || log_.term_at(last) == snapshot_->get_last_log_term();
+}
+
 void raft::scan_configs() {
+    // Power failed between the installation of a snapshot and the removal of the log that it
+    // replaces: that is another leader's, and what it holds may never have been committed.
+    if (!log_continues_snapshot()) return;
     // A configuration is saved when it becomes active. One behind that, committed or even applied
     // though it is, was still waiting for something (see activate_committed_configs) and has to be
     // asked in elections.

@@ -335,6 +335,7 @@ private:
     void add_peer(const ptr<srv_config>& server);
     void remove_peer(int32_t id);
     void recover_configs();
+    bool log_continues_snapshot() const;
     void scan_configs();
     void recognise_foreign_log();
 

@@ -28,6 +28,9 @@ void raft::on_join_request(const inputs::request& in) {
         return answer_now(in.number, make_response(req, msg_type::join_cluster_response,
                                                    commit_index_ + 1, true));
     }
+    // No leader invites a member. We would vote at once, with the log of our own and in terms for
+    // which we have voted already.
+    if (theirs->get_server(id())) return refuse();
     // A term in which it may have voted for another must not come back (B31).
     const bool outdated =
         req.get_term() < state_.term && !mutated(mutation::term_lowered_by_invitation);

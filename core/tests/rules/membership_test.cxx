@@ -396,6 +396,20 @@ TEST(membership, invitation_to_a_member) {
     EXPECT_FALSE(s.core->state().catching_up);
 }
 
+// § 25.2: an invitation comes with a configuration without the invited. One that has it would make
+// a cluster of one a voter at once, in a term that it has left behind.
+TEST(membership, nobody_is_a_member_by_invitation) {
+    setup single;
+    single.config = config_of({1});
+    server s(single.in_term(5));
+    s.receive(join(3, 2, config_of({1, 2}, 7)));
+    EXPECT_FALSE(s.reply().get_accepted());
+    EXPECT_EQ(s.core->term(), 5u);
+    EXPECT_EQ(s.core->config()->get_servers().size(), 1u);
+    s.receive(join(3, 2, config_of({2}, 7)));
+    EXPECT_TRUE(s.reply().get_accepted());
+}
+
 /// Was a cluster of one up to term 4 and joins another that has counted to 2 only.
 setup far_counted() {
     setup single;

@@ -460,6 +460,21 @@ TEST(snapshot, configuration_of_an_installed_snapshot_outlives_a_crash) {
     EXPECT_FALSE(s.core->config_in_progress());
 }
 
+// B30: power failed when the state was installed and the log that it replaces was still there. That
+// log is of a leader who lost, and its configurations were never committed.
+TEST(snapshot, configurations_of_the_log_that_it_replaces_never_act) {
+    setup s;
+    s.config = config_of({1, 2, 3}, 1);
+    s.with_log({1, 1, 1, 2, 2, 2});
+    s.configs = {{5, config_of({1, 2}, 5)}};
+    s.commit = 9;
+    s.last_snapshot = snapshot_at(9, 3, config_of({1, 2, 3, 4}, 4));
+    s.state.receiving_snapshot = true;
+    server late(s);
+    EXPECT_EQ(late.core->config()->get_log_idx(), 4u);
+    EXPECT_FALSE(late.core->config_in_progress());
+}
+
 // A voter acts on its own removal once those who stay know of it, over a restart as well.
 TEST(snapshot, own_removal_in_a_snapshot_waits_for_the_others) {
     server s(behind_its_snapshot(config_of({2, 3}, 8)));
