@@ -238,8 +238,10 @@ void raft::start_vote(bool forced) {
 }
 
 void raft::on_term_answer(const inputs::term_answer& in) {
-    if (!std::exchange(vote_.awaits_term, false) || in.term <= state_.term) return;
-    state_.term = in.term;
+    if (!std::exchange(vote_.awaits_term, false)) return;
+    const uint64_t term = quorum_is_adjusted() ? term_of_one_alone(in.term) : in.term;
+    if (term <= state_.term) return;
+    state_.term = term;
     state_.voted_for = id();
     save_state();
     role_ = srv_role::candidate;

@@ -263,6 +263,7 @@ private:
     bool is_away(const peer_progress& p) const;
     void consider_other_of_two();
     void consider_standing_alone();
+    uint64_t term_of_one_alone(uint64_t least) const;
     void on_adjust_quorum();
 
     // proposal.cxx

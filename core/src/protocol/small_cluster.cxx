@@ -61,6 +61,16 @@ void raft::consider_standing_alone() {
     }
 }
 
+uint64_t raft::term_of_one_alone(uint64_t least) const {
+    // Whoever goes on alone asks nobody whether the term is free. Were it the same for both, one
+    // after the other, their logs would differ and nobody could tell (Raft 5.3, log matching). So
+    // one of them has the odd terms and the other the even ones.
+    bool lower = true;
+    for (const auto& [peer_id, p] : peers_) lower = lower && (!counts(p) || id() < peer_id);
+    const bool is_ours = (least % 2 == 1) == lower;
+    return is_ours ? least : least + 1;
+}
+
 void raft::on_adjust_quorum() {
     const peer_progress* other = other_of_two();
     const bool still_away =

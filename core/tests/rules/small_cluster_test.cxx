@@ -177,6 +177,22 @@ TEST(small_cluster, candidate_elects_itself) {
     EXPECT_TRUE(s.core->quorum_is_adjusted()) << "the other has not answered this leader";
 }
 
+// Raft 5.2, 5.3: two that lead alone, one after the other, do not do so in the same term; their
+// logs could not be told apart when they meet again.
+TEST(small_cluster, terms_of_the_two_differ) {
+    for (uint64_t last : {4, 5}) {
+        server one(pair().in_term(last));
+        elect_alone(one);
+        setup other = pair();
+        other.id = 2;
+        server two(other.in_term(last));
+        elect_alone(two);
+        EXPECT_GT(one.core->term(), last);
+        EXPECT_GT(two.core->term(), last);
+        EXPECT_NE(one.core->term(), two.core->term());
+    }
+}
+
 // § 6.1: a round with an answer starts the count anew.
 TEST(small_cluster, answered_rounds_do_not_count) {
     server s(pair());

@@ -271,7 +271,7 @@ TEST(session, tells_the_corrupted_message_handler) {
     EXPECT_EQ(calls[0].header, request_header_size);
     EXPECT_FALSE(calls[0].has_body);
     EXPECT_EQ(calls[1].header, request_header_size);
-    EXPECT_EQ(calls[1].body, bytes.size() - request_header_size);
+    EXPECT_EQ(calls[1].body, frame->size() - request_header_size);
 }
 
 TEST(session, metadata_is_judged_when_it_comes_and_goes_out_with_answers) {
