@@ -61,7 +61,11 @@ struct raft::dispatcher {
                 return r.on_progress_timer(in.peer);
         }
     }
-    void operator()(const inputs::request& in) { request(in); }
+    void operator()(const inputs::request& in) {
+        request(in);
+        // Only now: the request may be of a later term, in which nothing is ours to hand over.
+        r.check_handover_deadline();
+    }
     void operator()(const inputs::response& in) { r.on_response(in); }
     void operator()(const inputs::send_failed& in) { r.on_send_failed(in); }
     void operator()(const inputs::proposal& in) { r.on_proposal(in); }
@@ -96,7 +100,6 @@ struct raft::dispatcher {
     void operator()(const inputs::stop&) { r.on_stop(); }
 
     void request(const inputs::request& in) {
-        r.check_handover_deadline();
         if (in.msg->get_term() > largest_number || in.msg->get_last_log_idx() > largest_number) {
             r.report_bad_message(in.msg->get_src(), "a request counts further than anybody can");
             return r.answer_now(in.number, nullptr);

@@ -178,6 +178,37 @@ TEST(leadership, handover_has_a_deadline) {
     }
 }
 
+// Raft 5.1: what a later leader says comes first. A leader whose time to hand over has run out has
+// nothing to hand over then, least of all in its old term.
+TEST(leadership, later_leader_ends_a_handover) {
+    server s;
+    s.lead();
+    s.propose();  // Never durable here, so that the commit is late.
+    const outgoing last = s.one_to(2);
+    s.step(yield_to(2));
+    s.accept(last);
+    s.now += 400;
+    const uint64_t later = s.core->term() + 1;
+    s.receive(append(later, 3, 0, 0, 0));
+    EXPECT_EQ(s.core->role(), srv_role::follower);
+    EXPECT_EQ(s.core->term(), later);
+    EXPECT_TRUE(s.out.send.empty());
+}
+
+// § 29.3: when time has run out, a successor that has everything takes over all the same.
+TEST(leadership, handover_does_not_wait_for_a_late_commit_forever) {
+    server s;
+    s.lead();
+    s.propose();
+    const outgoing last = s.one_to(2);
+    s.step(yield_to(2));
+    s.accept(last);
+    s.now += 400;
+    s.heartbeat(3);
+    EXPECT_EQ(s.core->role(), srv_role::follower);
+    EXPECT_EQ(kind_of(s.one_to(2)), takeover);
+}
+
 // § 29.2: by default the healthiest of the highest priority; unknown ids mean the default.
 TEST(leadership, default_successor_is_the_highest_priority_that_answers) {
     setup ranked;
