@@ -42,11 +42,17 @@ hostile_world::hostile_world(byte_source& choices) : choices_(choices) {
 }
 
 void hostile_world::boot() {
+    // A server's first step: a log that a snapshot has outlived, or replaced, is given up.
+    const ptr<snapshot> last = disk_.last_snapshot();
+    const uint64_t covered = disk_.snapshot_index();
+    if (covered >= disk_.start_index() && disk_.term_at(covered) != last->get_last_log_term()) {
+        disk_.install(covered, true);
+    }
     protocol::recovered from;
     from.state = disk_.state;
     from.config = cluster_config::deserialize(*disk_.config->serialize());
-    from.last_snapshot = disk_.last_snapshot();
-    from.commit_index = disk_.snapshot_index();
+    from.last_snapshot = last;
+    from.commit_index = covered;
     node_ = std::make_unique<protocol::raft>(settings_, 1, disk_, from);
     step(in::start{});
 }
