@@ -71,4 +71,8 @@ void durable_state::removed() const noexcept {
     state_->removed();
 }
 
+void durable_state::leader_seen(uint64_t term) const noexcept {
+    state_->leader_seen(term);
+}
+
 }  // namespace raft3d

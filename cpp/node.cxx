@@ -90,14 +90,29 @@ ChangeVerdict verdict_of(const proposal_result& result) {
     return verdict_of(result.get_result_code());
 }
 
-/// Waits for its cluster if it is new there, and tells the Rust side of its coming and going.
+/// Waits for its cluster if it is new there, and tells the Rust side of its coming and going and of
+/// its leaders.
 nuraft::raft_server::init_options init_options_of(const NodeOptions& options,
                                                   const ptr<durable_state>& state) {
     nuraft::raft_server::init_options init;
     init.skip_initial_election_timeout_ = options.joining;
-    init.raft_callback_ = [state](nuraft::cb_func::Type type, nuraft::cb_func::Param*) {
-        if (type == nuraft::cb_func::JoinedCluster) state->joined();
-        if (type == nuraft::cb_func::RemovedFromCluster) state->removed();
+    init.raft_callback_ = [state](nuraft::cb_func::Type type, nuraft::cb_func::Param* param) {
+        switch (type) {
+            case nuraft::cb_func::JoinedCluster:
+                state->joined();
+                break;
+            case nuraft::cb_func::RemovedFromCluster:
+                state->removed();
+                break;
+            case nuraft::cb_func::BecomeLeader:
+                state->leader_seen(*static_cast<nuraft::ulong*>(param->ctx));
+                break;
+            case nuraft::cb_func::GotAppendEntryReqFromLeader:
+                state->leader_seen(static_cast<nuraft::req_msg*>(param->ctx)->get_term());
+                break;
+            default:
+                break;
+        }
         return nuraft::cb_func::Ok;
     };
     return init;

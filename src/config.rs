@@ -14,6 +14,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::telemetry::LogFormat;
+
 const DEFAULT_HTTP_ADDR: &str = "127.0.0.1:8081";
 const DEFAULT_SNAPSHOT_DISTANCE: u32 = 10_000;
 const DEFAULT_ELECTION_TIMEOUT: ElectionTimeout = ElectionTimeout {
@@ -142,6 +144,14 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub log: Option<String>,
+    /// How to write the log: as text for people, or as one JSON object a line [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "RAFT3D_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub log_format: Option<LogFormat>,
 }
 
 impl Settings {
@@ -171,6 +181,7 @@ impl Settings {
             heartbeat_ms: self.heartbeat_ms.or(other.heartbeat_ms),
             request_timeout_ms: self.request_timeout_ms.or(other.request_timeout_ms),
             log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
         }
     }
 }
@@ -198,6 +209,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Log filter, as `tracing_subscriber::EnvFilter` reads it.
     pub log: String,
+    /// How log lines are written.
+    pub log_format: LogFormat,
 }
 
 impl ServeArgs {
@@ -252,6 +265,7 @@ impl Config {
                     .unwrap_or(DEFAULT_REQUEST_TIMEOUT_MS),
             )),
             log: settings.log.unwrap_or(DEFAULT_LOG.into()),
+            log_format: settings.log_format.unwrap_or_default(),
         };
         config.validate()?;
         Ok(config)
@@ -643,6 +657,7 @@ mod tests {
         assert_eq!(config.heartbeat_ms, 75);
         assert_eq!(config.request_timeout, Duration::from_secs(5));
         assert_eq!(config.log, "info");
+        assert_eq!(config.log_format, LogFormat::Text);
     }
 
     #[test]
@@ -659,6 +674,7 @@ mod tests {
             heartbeat-ms = 100
             request-timeout-ms = 2500
             log = "debug"
+            log-format = "json"
             "#,
         )
         .unwrap();
@@ -672,6 +688,7 @@ mod tests {
         assert_eq!(config.raft_addr, "0.0.0.0:9082");
         assert_eq!(config.election_timeout.high_ms, 2000);
         assert_eq!(config.request_timeout, Duration::from_millis(2500));
+        assert_eq!(config.log_format, LogFormat::Json);
     }
 
     #[test]

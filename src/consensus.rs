@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::state::State;
@@ -33,6 +34,9 @@ pub trait Consensus: Send + Sync + 'static {
 
     /// This node's present view of the cluster.
     fn status(&self) -> Status;
+
+    /// Adds to `registry` what the log measures itself; by default nothing.
+    fn register_metrics(&self, _registry: &mut Registry) {}
 
     /// Asks for a snapshot of the applied state. Returns the log index it covers, or 0 when one
     /// is under way already or none is needed.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
-use crate::raft::{Departure, Fatal, Parting};
+use crate::raft::{Departure, Fatal, Leaders, Parting};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
 
@@ -176,6 +176,8 @@ mod bridge {
         fn joined(self: &StateHandle);
         /// This server is no member any more.
         fn removed(self: &StateHandle);
+        /// There is a leader in `term`.
+        fn leader_seen(self: &StateHandle, term: u64);
 
         type Passports;
         /// What a message to server `to` carries.
@@ -273,6 +275,8 @@ pub struct Parts {
     pub fatal: Arc<Fatal>,
     /// Told when the node has no part in its cluster.
     pub departure: Arc<Departure>,
+    /// Told of each leader.
+    pub leaders: Arc<Leaders>,
 }
 
 /// The running core.
@@ -289,6 +293,7 @@ impl Core {
             dir,
             fatal,
             departure,
+            leaders,
         } = parts;
         let notifier = bridge::new_append_notifier();
         log.set_notifier(Some(notify_core(notifier.clone(), log, fatal)));
@@ -307,6 +312,7 @@ impl Core {
                 dir: Arc::clone(dir),
                 fatal: Arc::clone(fatal),
                 departure: Arc::clone(departure),
+                leaders: Arc::clone(leaders),
             }),
             Box::new(passports),
             Box::new(LogSink {
@@ -605,6 +611,7 @@ struct StateHandle {
     dir: Arc<DataDir>,
     fatal: Arc<Fatal>,
     departure: Arc<Departure>,
+    leaders: Arc<Leaders>,
 }
 
 impl StateHandle {
@@ -639,6 +646,10 @@ impl StateHandle {
         tracing::warn!("this node was removed from its cluster");
         let _ = self.or_fatal(self.dir.set_stage(Stage::Removed));
         self.departure.announce(Parting::Removed);
+    }
+
+    fn leader_seen(&self, term: u64) {
+        self.leaders.seen(term);
     }
 
     fn or_fatal<T>(&self, outcome: Result<T, StorageError>) -> Result<T, StorageError> {

@@ -8,7 +8,7 @@
 //! * [`storage`]: the durable log, term and vote, configuration and snapshots of one node.
 //! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
 //! * [`service`]: submits commands, reads state at the asked consistency.
-//! * [`http`]: the REST API over a service.
+//! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
 //! * [`serve`]: one node put together; [`join`], [`registrar`], [`config`] and [`telemetry`] beside it.
 //! * [`client`], [`demo`]: the command line's other halves.
 
@@ -21,6 +21,7 @@ pub mod ffi;
 pub mod http;
 pub mod identity;
 pub mod join;
+pub mod metrics;
 pub mod raft;
 pub mod registrar;
 mod sabotage;

@@ -91,7 +91,7 @@ async fn run_serve(args: ServeArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return report(2, &error),
     };
-    if let Err(error) = telemetry::init(&config.log) {
+    if let Err(error) = telemetry::init(&config.log, config.log_format) {
         return report(1, &format!("cannot start logging: {error}"));
     }
     let signal = serve::stop_signal();

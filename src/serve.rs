@@ -132,7 +132,9 @@ async fn run_node(
     let registration = tokio::spawn(registration.in_current_span());
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
     let bounds = http::server::Bounds::of_this_process();
-    let server = http::server::serve(listener, http::router(service), bounds, async {
+    let connections = http::server::Connections::default();
+    let router = http::router(service, &connections);
+    let server = http::server::serve(listener, router, bounds, connections, async {
         // An error means that the sender is gone, and with it the node: stop as well.
         let _ = accepting_stopped.await;
     });

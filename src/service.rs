@@ -2,10 +2,12 @@
 //! consistency, each within the request timeout.
 
 pub mod members;
+mod proposals;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prometheus_client::registry::Registry;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -17,6 +19,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::sabotage;
+use proposals::Proposals;
 
 /// What one node's service takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +111,7 @@ pub struct FarmService<C> {
     /// Held while the members or the leader are being changed through this node.
     changing: Arc<Mutex<()>>,
     barriers: mpsc::Sender<oneshot::Sender<BarrierResult>>,
+    proposals: Proposals,
 }
 
 impl<C> Clone for FarmService<C> {
@@ -120,6 +124,7 @@ impl<C> Clone for FarmService<C> {
             submitted_bytes: Arc::clone(&self.submitted_bytes),
             changing: Arc::clone(&self.changing),
             barriers: self.barriers.clone(),
+            proposals: self.proposals.clone(),
         }
     }
 }
@@ -149,6 +154,7 @@ impl<C: Consensus> FarmService<C> {
             submitted_bytes: Arc::new(Semaphore::new(limits.bytes_in_flight_max)),
             changing: Arc::default(),
             barriers,
+            proposals: Proposals::new(),
         }
     }
 
@@ -159,6 +165,17 @@ impl<C: Consensus> FarmService<C> {
     /// A command that no leader took is proposed again until the request timeout. One that a
     /// leader may have taken is proposed again only with an idempotency key.
     pub async fn submit(
+        &self,
+        op: Op,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Outcome, SubmitError> {
+        let began = Instant::now();
+        let result = self.submit_within_limits(op, idempotency).await;
+        self.proposals.note(&result, began);
+        result
+    }
+
+    async fn submit_within_limits(
         &self,
         op: Op,
         idempotency: Option<Idempotency>,
@@ -204,6 +221,17 @@ impl<C: Consensus> FarmService<C> {
         timeout_at(deadline, self.consensus.wait_applied(index))
             .await
             .map_err(|_| ReadError::Behind { index })
+    }
+
+    /// Commands in flight, in the sense of [`Limits::in_flight_max`].
+    pub fn in_flight(&self) -> usize {
+        self.limits.in_flight_max - self.submissions.available_permits()
+    }
+
+    /// Adds to `registry` what this service and the log below it measure.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.proposals.register(registry);
+        self.consensus.register_metrics(registry);
     }
 
     /// How long a request may wait for the cluster.

@@ -61,6 +61,7 @@ fn help_of_serve_documents_every_option_with_variable_and_default() {
         ("heartbeat-ms", "[default: 75]"),
         ("request-timeout-ms", "[default: 5000]"),
         ("log", "[default: info]"),
+        ("log-format", "[default: text]"),
     ] {
         let from = flat
             .find(&format!("--{option} <"))
@@ -132,6 +133,10 @@ fn wrong_usage_is_code_2_and_names_the_value() {
         (
             [&cluster[..], &["--raft-addr", "127.0.0.1:1"]].concat(),
             "127.0.0.1:9081",
+        ),
+        (
+            [&cluster[..], &["--log-format", "xml"]].concat(),
+            "--log-format <FORMAT>",
         ),
         (
             [&cluster[..], &["--log", "raft3d=shout"]].concat(),

@@ -4,6 +4,7 @@ mod cluster_support;
 #[allow(dead_code)] // The tests under faults use the rest.
 #[path = "faults/disk.rs"]
 mod disk;
+mod exposition;
 #[allow(dead_code)]
 #[path = "faults/power.rs"]
 mod power;
@@ -19,8 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cluster_support::{JOBS, PATIENCE, TestCluster, program, wait_until};
+use cluster_support::{JOBS, PATIENCE, TestCluster, http_client, program, wait_until};
 use disk::{Control, Disk, compile_shim};
+use exposition::Page;
 use raft3d::demo::nodes::{Layout, NodeSpec};
 use rng::Rng;
 use serde_json::Value;
@@ -83,6 +85,11 @@ impl BadDisks {
             assert_ne!(refusal.header("retry-after"), "");
         }
         cluster.look(id, "/healthz").await.expect(200);
+        let metrics = http_client().get(cluster.url(id) + "/metrics").send().await;
+        let page = Page::parse(&metrics.unwrap().text().await.unwrap());
+        let shown = |name| page.value(name, &[]);
+        assert_eq!(shown("raft3d_node_failed"), 1.0);
+        assert_eq!(shown("raft3d_raft_has_leader"), 0.0);
         let eventual = cluster.look(id, EVENTUAL_JOBS).await.expect(200).body;
         assert!(eventual.as_array().unwrap().contains(known), "{eventual}");
         let view = cluster.look(id, "/api/v1/cluster").await.expect(200).body;

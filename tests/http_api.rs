@@ -208,6 +208,11 @@ async fn the_root_lists_endpoints_that_exist() {
     assert!(!endpoints.is_empty());
     for endpoint in endpoints {
         let (methods, path) = endpoint.as_str().unwrap().split_once(" /").unwrap();
+        if path == "metrics" {
+            // The only one that does not speak JSON.
+            api.metrics().await;
+            continue;
+        }
         for method in methods.split(", ") {
             let answer = api
                 .request(method, &format!("/{path}").replace("{id}", "1"), "")

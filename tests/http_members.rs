@@ -68,6 +68,7 @@ async fn served(api: &Api) -> String {
         listener,
         router,
         Bounds::default(),
+        api.connections.clone(),
         std::future::pending(),
     ));
     addr

@@ -36,7 +36,13 @@ impl Server {
         let addr = listener.local_addr().unwrap();
         let router = api.router.clone();
         let never = std::future::pending();
-        let task = tokio::spawn(server::serve(listener, router, bounds, never));
+        let task = tokio::spawn(server::serve(
+            listener,
+            router,
+            bounds,
+            api.connections.clone(),
+            never,
+        ));
         Server { api, addr, task }
     }
 
@@ -324,7 +330,13 @@ async fn stopping_answers_what_is_under_way_and_closes_what_is_idle() {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async { stopped.await.unwrap() };
-    let served = server::serve(listener, api.router.clone(), Bounds::default(), shutdown);
+    let served = server::serve(
+        listener,
+        api.router.clone(),
+        Bounds::default(),
+        api.connections.clone(),
+        shutdown,
+    );
     let served = tokio::spawn(served);
 
     let (under_way, begun) = std::sync::mpsc::channel();
@@ -384,7 +396,13 @@ async fn a_server_that_stops_says_so_in_its_last_answers() {
         ..Bounds::default()
     };
     let shutdown = async { stopped.await.unwrap() };
-    let served = server::serve(listener, api.router.clone(), bounds, shutdown);
+    let served = server::serve(
+        listener,
+        api.router.clone(),
+        bounds,
+        api.connections.clone(),
+        shutdown,
+    );
     let served = tokio::spawn(served);
 
     let client = tokio::task::spawn_blocking(move || {
@@ -415,4 +433,45 @@ async fn a_server_that_stops_says_so_in_its_last_answers() {
     client.await.unwrap();
     // Nobody is left to wait for.
     served.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_counted_while_they_last_and_when_they_are_refused() {
+    let server = Server::within(Bounds {
+        connections_max: 2,
+        ..Bounds::default()
+    })
+    .await;
+    let addr = server.addr;
+    let clients = tokio::task::spawn_blocking(move || {
+        let served = [(); 2].map(|()| {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            let health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+            stream.write_all(health).unwrap();
+            assert_eq!(WireAnswer::read(&mut stream).status, 200);
+            stream
+        });
+        read_to_close(TcpStream::connect(addr).unwrap());
+        served
+    });
+    let served = clients.await.unwrap();
+    let open = async || {
+        server
+            .api
+            .metrics()
+            .await
+            .value("raft3d_http_connections_open", &[])
+    };
+    assert_eq!(open().await, 2.0);
+    let refused = "raft3d_http_connections_refused_total";
+    assert_eq!(server.api.metrics().await.value(refused, &[]), 1.0);
+
+    drop(served);
+    let all_gone = async {
+        while open().await != 0.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, all_gone).await;
+    waited.expect("connections that have ended are no longer counted");
 }

@@ -311,6 +311,10 @@ impl Medium for Held {
         Ok(())
     }
 
+    fn bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
+
     fn syncs(&self) -> u64 {
         0
     }

@@ -38,6 +38,9 @@ public:
     void joined() const noexcept;
     void removed() const noexcept;
 
+    /// Passes on that `term` has a leader: this server, or one that it follows.
+    void leader_seen(uint64_t term) const noexcept;
+
 private:
     nuraft::int32 id_;
     rust::Box<StateHandle> state_;

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, for whatever watches the process.
+//! `/livez`, `/healthz` and `/readyz`, for whatever watches the process.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,8 @@ use crate::consensus::{CAUGHT_UP_GAP, Consensus, Status};
 use crate::service::FarmService;
 use crate::storage::Stage;
 
-/// `GET /healthz`: the process is up.
+/// `GET /livez`, and `GET /healthz` as others call it: the process is up and its runtime answers.
+/// To be started again does not help a node that says so, however unready it is.
 pub async fn alive() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }

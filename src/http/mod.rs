@@ -6,6 +6,7 @@
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
 //! * [`peers`]: one node's API asks another's.
+//! * [`measure`]: counts and times requests, and shows the node's metrics.
 //! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
 
 pub mod body;
@@ -16,6 +17,7 @@ pub mod headers;
 pub mod health;
 pub mod idempotency;
 pub mod list;
+pub mod measure;
 pub mod members;
 pub mod peers;
 pub mod print_jobs;
@@ -28,6 +30,8 @@ pub mod server;
 pub mod view;
 pub mod write;
 
+use std::sync::Arc;
+
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -36,13 +40,18 @@ use serde_json::json;
 
 use self::body::BodyMemory;
 use self::headers::RequestIds;
+use self::measure::Measures;
 use self::peers::Peers;
 use self::problem::{Problem, ProblemType};
+use self::server::Connections;
 use crate::consensus::Consensus;
+use crate::metrics::Metrics;
 use crate::service::FarmService;
 
-/// The whole API of one node.
-pub fn router<C: Consensus>(service: FarmService<C>) -> Router {
+/// The whole API of one node, which shows what `connections` it has among its metrics.
+pub fn router<C: Consensus>(service: FarmService<C>, connections: &Connections) -> Router {
+    let measures = Measures::default();
+    let metrics = Arc::new(Metrics::new(&service, &measures, connections));
     let ids = RequestIds::new(service.node_id());
     let peers = Peers::new(service.request_timeout());
     let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
@@ -85,11 +94,15 @@ pub fn router<C: Consensus>(service: FarmService<C>) -> Router {
             "/api/v1/cluster/transfer-leader",
             post(members::transfer_leader::<C>),
         )
+        .route("/livez", get(health::alive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready::<C>))
+        .route("/metrics", get(measure::show))
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(stamp)
+        .layer(middleware::from_fn_with_state(measures, measure::count))
+        .layer(Extension(metrics))
         .layer(Extension(BodyMemory::default()))
         .layer(Extension(peers))
         .with_state(service)
@@ -114,8 +127,10 @@ async fn endpoints() -> Response {
             "DELETE /api/v1/cluster/members/{id}",
             "POST /api/v1/cluster/members/{id}/promote",
             "POST /api/v1/cluster/transfer-leader",
+            "GET /livez",
             "GET /healthz",
             "GET /readyz",
+            "GET /metrics",
         ],
     }))
     .into_response()

@@ -19,6 +19,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -90,6 +93,43 @@ impl Bounds {
     }
 }
 
+/// How many connections there are. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Connections {
+    open: Gauge,
+    refused: Counter,
+}
+
+impl Connections {
+    /// Adds the counts to `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "connections_open",
+            "Connections of clients",
+            self.open.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections turned away because there were too many",
+            self.refused.clone(),
+        );
+    }
+
+    fn enter(&self) -> Present {
+        self.open.inc();
+        Present(self.open.clone())
+    }
+}
+
+/// One open connection: counted until it is dropped.
+struct Present(Gauge);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// Serves `router` on `listener` until `shutdown` resolves, then takes no new connections, ends
 /// those that there are, and returns once every request under way is answered.
 ///
@@ -100,6 +140,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
+    counts: Connections,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let connections = GracefulShutdown::new();
@@ -112,10 +153,15 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(shutdown);
     let begin = |stream| match Arc::clone(&slots).try_acquire_owned() {
         Ok(slot) => {
-            let connection = serve_one(stream, router.clone(), bounds, connections.watcher(), slot);
+            let place = (slot, counts.enter());
+            let connection =
+                serve_one(stream, router.clone(), bounds, connections.watcher(), place);
             tokio::spawn(connection.in_current_span());
         }
-        Err(_) => turn_away(&stream, bounds.connections_max),
+        Err(_) => {
+            counts.refused.inc();
+            turn_away(&stream, bounds.connections_max);
+        }
     };
     loop {
         tokio::select! {
@@ -182,7 +228,7 @@ async fn serve_one(
     router: Router,
     bounds: Bounds,
     watcher: Watcher,
-    _slot: OwnedSemaphorePermit,
+    _place: (OwnedSemaphorePermit, Present),
 ) {
     // Answers are written whole: to wait for more would only delay them.
     if let Err(error) = stream.set_nodelay(true) {

@@ -3,13 +3,17 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::domain::roster::Roster;
 use crate::domain::state::State;
 use crate::storage::snapshot::{PieceReader, PieceWriter, Snapshot, SnapshotId};
 use crate::storage::{SnapshotStore, StorageError};
+use crate::telemetry;
 
 /// Applies committed entries to the state, and keeps its snapshots.
 ///
@@ -22,6 +26,8 @@ pub struct Machine {
     snapshots: SnapshotStore,
     transfer: Mutex<Transfer>,
     writer: Mutex<Writer>,
+    apply_seconds: Histogram,
+    snapshot_seconds: Histogram,
 }
 
 /// The snapshot being received.
@@ -51,14 +57,32 @@ impl Machine {
             snapshots,
             transfer: Mutex::default(),
             writer: Mutex::default(),
+            apply_seconds: telemetry::work(),
+            snapshot_seconds: telemetry::waits(),
         }
     }
 
     /// Applies the command at `index` and returns the encoded outcome.
     pub fn commit(&self, index: u64, command: &[u8]) -> Vec<u8> {
+        let began = Instant::now();
         let outcome = lock(&self.state).apply_bytes(index, command);
+        self.apply_seconds.observe(began.elapsed().as_secs_f64());
         self.applied.send_replace(index);
         outcome.encode()
+    }
+
+    /// Adds to `registry` how long applying and writing snapshots takes.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.register(
+            "apply_duration_seconds",
+            "Applying one committed command to the state",
+            self.apply_seconds.clone(),
+        );
+        registry.register(
+            "snapshot_duration_seconds",
+            "Writing a snapshot of the state, until it is durable; applying goes on meanwhile",
+            self.snapshot_seconds.clone(),
+        );
     }
 
     /// Notes that `index` holds nothing to apply.
@@ -115,9 +139,11 @@ impl Machine {
     }
 
     fn write_snapshot(&self, id: SnapshotId, metadata: &[u8], state: &State) -> bool {
+        let began = Instant::now();
         let body = |mut sink: &mut dyn Write| state.write_snapshot(&mut sink);
         match self.snapshots.write(id, metadata, body) {
             Ok(()) => {
+                self.snapshot_seconds.observe(began.elapsed().as_secs_f64());
                 tracing::info!(index = id.index, term = id.term, "snapshot written");
                 true
             }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 
 use crate::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
@@ -19,11 +20,13 @@ use crate::storage::{DataDir, Log, SnapshotStore, Stage, StorageError};
 
 mod departure;
 mod fatal;
+mod leaders;
 pub mod machine;
 pub mod passport;
 
 pub use departure::{Departure, Parting};
 pub use fatal::Fatal;
+pub use leaders::Leaders;
 use machine::Machine;
 
 /// Entries kept behind the newest snapshot, as a multiple of the snapshot distance: enough that
@@ -121,6 +124,7 @@ pub struct Node {
     log: Arc<Log>,
     fatal: Arc<Fatal>,
     departure: Arc<Departure>,
+    leaders: Arc<Leaders>,
     closing: AtomicBool,
     closed: Mutex<bool>,
 }
@@ -151,12 +155,14 @@ impl Node {
             joining: dir.standing().stage == Stage::Joining,
         };
         let departure = Arc::new(Departure::default());
+        let leaders = Arc::new(Leaders::default());
         let parts = ffi::Parts {
             machine: Arc::clone(&machine),
             log: Arc::clone(&log),
             dir: Arc::clone(&dir),
             fatal: Arc::clone(&fatal),
             departure: Arc::clone(&departure),
+            leaders: Arc::clone(&leaders),
         };
         let core = Core::start(&options, &parts).map_err(|reason| StartError::Core {
             node_id: config.node_id,
@@ -172,6 +178,7 @@ impl Node {
             log,
             fatal,
             departure,
+            leaders,
             closing: AtomicBool::new(false),
             closed: Mutex::new(false),
         })
@@ -340,6 +347,16 @@ impl Consensus for Node {
             members,
             failure: self.fatal.reported(),
         }
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        registry.register(
+            "leader_changes",
+            "How often a leader took office in a newer term, as far as this node has seen",
+            self.leaders.changes.clone(),
+        );
+        self.machine.register_metrics(registry);
+        self.log.register_metrics(registry);
     }
 
     fn create_snapshot(&self) -> u64 {

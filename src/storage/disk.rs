@@ -247,6 +247,12 @@ impl Medium for DiskMedium {
     fn syncs(&self) -> u64 {
         self.log.stat().flush_metrics.sync_batch_count
     }
+
+    fn bytes(&self) -> u64 {
+        let stat = self.log.stat();
+        let closed: u64 = stat.closed_chunks.iter().map(|file| file.size).sum();
+        closed + stat.open_chunk.size
+    }
 }
 
 /// Makes durable what an earlier run wrote: it may have been killed between writing and syncing,

@@ -10,17 +10,25 @@
 //! could report success for data that is gone.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 
 use super::disk::DiskMedium;
 use super::entry::Entry;
 use super::error::StorageError;
 use super::medium::{Medium, MemoryMedium, ReadMore};
+use crate::telemetry;
 
 /// Called by the teller after one or more flushes: `true` after progress, `false` after a failure.
 pub type Notifier = Arc<dyn Fn(bool) + Send + Sync>;
@@ -32,6 +40,8 @@ pub struct LogStats {
     pub appended: u64,
     /// Syncs of the log's files.
     pub syncs: u64,
+    /// What the log's files take now, in bytes.
+    pub bytes: u64,
 }
 
 /// The log of one node. All methods may be called from any thread.
@@ -55,6 +65,7 @@ struct Shared {
     next: AtomicU64,
     durable: AtomicU64,
     appended: AtomicU64,
+    sync_seconds: Histogram,
 }
 
 struct Content {
@@ -284,10 +295,23 @@ impl Log {
 
     /// What the log did since it was opened.
     pub fn stats(&self) -> LogStats {
+        let content = lock(&self.shared.content);
         LogStats {
             appended: self.shared.appended.load(Ordering::Relaxed),
-            syncs: lock(&self.shared.content).medium.syncs(),
+            syncs: content.medium.syncs(),
+            bytes: content.medium.bytes(),
         }
+    }
+
+    /// Adds to `registry` how long it takes to make entries durable, and what the log takes.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(LogSize(Arc::clone(&self.shared))));
+        registry.register(
+            "wal_fsync_duration_seconds",
+            "Writing what was appended to the log and having the disk confirm it, once for all \
+             entries that wait",
+            self.shared.sync_seconds.clone(),
+        );
     }
 
     /// Flushes what is left, passes on the last news and stops the threads. Afterwards nothing
@@ -301,6 +325,23 @@ impl Log {
                 tracing::error!("a thread of the log panicked");
             }
         }
+    }
+}
+
+/// What the log's files take, looked up when somebody asks.
+struct LogSize(Arc<Shared>);
+
+impl fmt::Debug for LogSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogSize").finish_non_exhaustive()
+    }
+}
+
+impl Collector for LogSize {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "What the log's files take on the disk.";
+        let bytes = lock(&self.0.content).medium.bytes();
+        telemetry::gauge(&mut encoder, "log_bytes", help, bytes)
     }
 }
 
@@ -318,6 +359,7 @@ impl Shared {
             next: AtomicU64::new(content.next()),
             durable: AtomicU64::new(durable),
             appended: AtomicU64::new(0),
+            sync_seconds: telemetry::waits(),
             content: Mutex::new(content),
             progress: Mutex::new(Progress {
                 durable,
@@ -388,15 +430,18 @@ impl Shared {
 
     /// Makes durable what is there now. The content is locked only while the flush is started.
     fn flush_once(&self) -> io::Result<()> {
+        let began = Instant::now();
         let (done, answer) = sync_channel(1);
         {
             let mut content = lock(&self.content);
             lock(&self.progress).in_flight = content.next() - 1;
             content.medium.flush(done)?;
         }
-        answer
+        let outcome = answer
             .recv()
-            .unwrap_or_else(|_| Err(io::Error::other("the log's writer has stopped")))
+            .unwrap_or_else(|_| Err(io::Error::other("the log's writer has stopped")));
+        self.sync_seconds.observe(began.elapsed().as_secs_f64());
+        outcome
     }
 
     fn request_flush(&self) -> u64 {

@@ -39,6 +39,9 @@ pub trait Medium: Send {
 
     /// How often the medium has told the system to sync the log's files, since opening.
     fn syncs(&self) -> u64;
+
+    /// What the log's files take on the disk, in bytes.
+    fn bytes(&self) -> u64;
 }
 
 /// Whether a reader wants the next entry.
@@ -116,6 +119,10 @@ impl Medium for MemoryMedium {
     }
 
     fn syncs(&self) -> u64 {
+        0
+    }
+
+    fn bytes(&self) -> u64 {
         0
     }
 }

@@ -3,6 +3,9 @@
 // Every test program uses some of this, none all of it.
 #![allow(dead_code)]
 
+#[path = "../exposition/mod.rs"]
+pub mod exposition;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,11 +14,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use exposition::Page;
 use raft3d::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
 use raft3d::domain::command::{Command, Op};
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
-use raft3d::http;
+use raft3d::http::{self, server::Connections};
 use raft3d::identity::{ClusterId, DirectoryId};
 use raft3d::service::{FarmService, Limits};
 use raft3d::storage::Stage;
@@ -469,6 +473,8 @@ impl Answer {
 pub struct Api {
     pub fake: Arc<Fake>,
     pub router: Router,
+    /// What to count connections with.
+    pub connections: Connections,
 }
 
 impl Api {
@@ -485,15 +491,22 @@ impl Api {
         let service = FarmService::new(Arc::clone(&self.fake), Duration::from_millis(200));
         Api {
             fake: Arc::clone(&self.fake),
-            router: http::router(service),
+            router: http::router(service, &self.connections),
+            connections: self.connections.clone(),
         }
     }
 
     /// Over an empty farm, with these limits.
     pub fn with_limits(limits: Limits) -> Api {
         let fake = Fake::new();
-        let router = http::router(FarmService::with_limits(Arc::clone(&fake), limits));
-        Api { fake, router }
+        let connections = Connections::default();
+        let service = FarmService::with_limits(Arc::clone(&fake), limits);
+        let router = http::router(service, &connections);
+        Api {
+            fake,
+            router,
+            connections,
+        }
     }
 
     /// Sends `request`; whatever the answer is, the common rules are checked.
@@ -518,6 +531,16 @@ impl Api {
         };
         check_common_rules(&what, &answer, is_head);
         answer
+    }
+
+    /// What `/metrics` shows.
+    pub async fn metrics(&self) -> Page {
+        let request = request("GET", "/metrics", Body::empty());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], exposition::CONTENT_TYPE);
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        Page::parse(std::str::from_utf8(&bytes.unwrap()).unwrap())
     }
 
     pub async fn request(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
