@@ -5,9 +5,9 @@
 //! [`Registry`] when it is put together ([`Metrics::new`]); nothing is shared by the process, so
 //! nodes that share one keep apart. What is known anyway is looked up when somebody asks:
 //!
-//! * [`raft`]: this node's view of the cluster.
-//! * [`farm`]: counts and rolls of the farm.
-//! * [`process`]: what the system says of the process.
+//! * `raft`: this node's view of the cluster.
+//! * `farm`: counts and rolls of the farm.
+//! * `process`: what the system says of the process.
 
 use std::fmt;
 
