@@ -75,8 +75,9 @@ void raft::recognise_foreign_log() {
     }
     // So does the log of the cluster if it was founded by us, left and joined again. What counts of
     // that stands behind our admission, hence behind the configuration that we were invited with.
+    // (If it lists us, it is our own still: power failed before that one was saved.)
     auto invited_with = uncommitted_configs_.find(config_->get_log_idx());
-    if (invited_with != uncommitted_configs_.end() &&
+    if (!config_->get_server(id()) && invited_with != uncommitted_configs_.end() &&
         same_members(*invited_with->second, *config_)) {
         return;
     }

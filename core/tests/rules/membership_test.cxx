@@ -434,6 +434,14 @@ TEST(membership, log_from_before_the_join_denies_nobody_a_vote) {
     server again(restarted);
     again.receive(vote(4, 2, 73, 2));
     EXPECT_TRUE(again.reply().get_accepted());
+
+    // Power failed after it had accepted and before it had saved the cluster's configuration.
+    setup half = far_counted();
+    half.config = config_of({1}, 1);
+    half.state.catching_up = true;
+    server late(half);
+    late.receive(vote(5, 2, 73, 2));
+    EXPECT_TRUE(late.reply().get_accepted());
 }
 
 // Raft 5.4.1: the founder of a cluster that left, joined again and restarted also finds that its
