@@ -73,7 +73,7 @@ TEST_F(derived_servers, see_the_state) {
     start();
     open_server& leader = server(1);
     ASSERT_EQ("a@2", value_of(*append(leader, "a")));
-    ASSERT_TRUE(leader.wait_for_state_machine_commit(2)->get());
+    ASSERT_TRUE(leader.wait_for_state_machine_pause(0));
     std::lock_guard<std::recursive_mutex> guard(leader.lock_);
     EXPECT_EQ(srv_role::leader, leader.role_);
     EXPECT_EQ(srv_role::follower, server(2).role_);

@@ -51,8 +51,8 @@ TEST_F(own_snapshots, on_demand) {
 TEST_F(own_snapshots, scheduled_for_the_next_commit) {
     start(quick_params());
     append_many(*node.server, 0, 1);
-    // The result comes before the snapshot is considered; this comes after.
-    ASSERT_TRUE(node.server->wait_for_state_machine_commit(2)->get());
+    // The result comes before the snapshot is considered; the end of the execution comes after.
+    ASSERT_TRUE(node.server->wait_for_state_machine_pause(0));
     auto scheduled = node.server->schedule_snapshot_creation();
     ASSERT_TRUE(scheduled);
     EXPECT_FALSE(node.server->schedule_snapshot_creation());
@@ -73,7 +73,7 @@ TEST_F(own_snapshots, can_be_refused_by_the_callback) {
         return type == cb_func::SnapshotCreationBegin ? cb_func::ReturnNull : cb_func::Ok;
     });
     append_many(*node.server, 0, 1);
-    ASSERT_TRUE(node.server->wait_for_state_machine_commit(2)->get());
+    ASSERT_TRUE(node.server->wait_for_state_machine_pause(0));
     EXPECT_EQ(0u, node.server->create_snapshot());
     auto scheduled = node.server->schedule_snapshot_creation();
     append_many(*node.server, 1, 2);
