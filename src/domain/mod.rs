@@ -8,7 +8,8 @@
 //! * [`state`]: the farm and its queries, over `table` and `jobs`, which keep the objects so that
 //!   no question needs a scan; `apply` holds the rules that change them.
 //! * [`idempotency`]: the replicated memory of answers already given.
-//! * [`snapshot`]: the whole state as canonical bytes, in checked `frames`.
+//! * [`snapshot`]: the whole state as canonical bytes, in checked `frames`; `farm_hash`: a hash of the
+//!   objects alone.
 //!
 //! # Versions
 //!
@@ -19,6 +20,7 @@
 mod apply;
 mod codec;
 pub mod command;
+mod farm_hash;
 mod frames;
 pub mod id;
 pub mod idempotency;

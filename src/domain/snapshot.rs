@@ -81,11 +81,11 @@ impl State {
 
     /// SHA-256 of the snapshot. Two replicas at the same applied index have the same.
     pub fn hash(&self) -> [u8; 32] {
-        let mut sink = HashSink(Sha256::new());
+        let mut sink = HashSink::default();
         // A hash takes any bytes, so only a record above 4 GiB could fail; it cannot exist.
         let written = self.write_snapshot(&mut sink);
         debug_assert!(written.is_ok());
-        sink.0.finalize().into()
+        sink.finish()
     }
 
     fn header(&self) -> Header {
@@ -104,7 +104,16 @@ impl State {
     }
 }
 
-struct HashSink(Sha256);
+/// Hashes what is written.
+#[derive(Default)]
+pub(super) struct HashSink(Sha256);
+
+impl HashSink {
+    /// SHA-256 of all that was written.
+    pub(super) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
 
 impl Write for HashSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -117,7 +126,8 @@ impl Write for HashSink {
     }
 }
 
-fn write_group<'a, W: Write, T: Serialize + 'a>(
+/// Writes `records` as a group: they begin a frame, and what follows them another.
+pub(super) fn write_group<'a, W: Write, T: Serialize + 'a>(
     frames: &mut FrameWriter<'_, W>,
     records: impl Iterator<Item = &'a T>,
 ) -> io::Result<()> {
