@@ -3,7 +3,7 @@
 # Of the built program as users run it; the name of one of its tests follows.
 TIMES = cargo test --release --locked --test cluster_times -- --ignored --nocapture --exact
 
-.PHONY: setup build demo tour test torture failover elections soak check fix bench clean
+.PHONY: setup build demo tour test torture failover elections soak check fix docs bench clean
 
 setup:     ## install what is missing on a Debian machine, for building and testing
 	@scripts/setup.sh build test
@@ -41,6 +41,9 @@ check: setup   ## formats, warnings and docs only; changes nothing
 fix:       ## format all code
 	cargo fmt
 	scripts/cpp-files.sh | xargs clang-format -i
+
+docs: setup    ## write anew what the documentation takes from the code
+	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated
 
 bench: setup   ## measure, and save the results under target/
 	cargo bench

@@ -10,8 +10,9 @@
 //! * [`service`]: submits commands, reads state at the asked consistency.
 //! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
 //! * [`serve`]: one node put together; [`join`], [`registrar`], [`config`] and [`telemetry`] beside it.
-//! * [`client`], [`demo`]: the command line's other halves.
+//! * [`cli`]: the command line; [`client`], [`demo`]: its other halves.
 
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod consensus;

@@ -1,58 +1,13 @@
 //! The `raft3d` program: parses the command line and hands over to the library.
 
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use raft3d::client::bench::BenchArgs;
-use raft3d::client::{ClientArgs, ClusterVerb, FilamentVerb, JobVerb, PrinterVerb};
+use clap::Parser;
+use raft3d::cli::{self, Cli, Command};
 use raft3d::config::ServeArgs;
-use raft3d::demo::DemoArgs;
 use raft3d::{client, demo, serve, telemetry};
-
-const EXAMPLES: &str = "\
-Examples:
-  raft3d demo                              three nodes on this machine, until Ctrl-C
-  raft3d demo --tour                       watch a cluster lose its leader and nothing else
-  raft3d serve --node-id 1 --data-dir n1 --http-addr 127.0.0.1:8081 \\
-      --initial-cluster 1=127.0.0.1:9081,2=127.0.0.1:9082,3=127.0.0.1:9083
-  raft3d printers add --company Prusa --model MK4
-  raft3d filaments add --type PLA --color red --total 1000
-  raft3d jobs add --printer 1 --filament 1 --file cube.gcode --grams 120
-  raft3d jobs start 1
-  raft3d cluster status
-  raft3d serve --node-id 4 --data-dir n4 --http-addr 127.0.0.1:8084 \\
-      --raft-addr 127.0.0.1:9084 --join 127.0.0.1:8081
-  raft3d cluster remove 2
-
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable";
-
-/// A replicated manager for 3D print farms: printers, filaments and print jobs on three or five
-/// nodes that agree by Raft.
-#[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run one node of a cluster
-    Serve(Box<ServeArgs>),
-    /// Run a whole cluster on this machine, to try it out
-    Demo(DemoArgs),
-    /// List, show and add printers
-    Printers(ClientArgs<PrinterVerb>),
-    /// List, show and add filaments
-    Filaments(ClientArgs<FilamentVerb>),
-    /// List, show, add, start, finish and cancel print jobs
-    Jobs(ClientArgs<JobVerb>),
-    /// Show the cluster; change its members or its leader; have a snapshot taken
-    Cluster(ClientArgs<ClusterVerb>),
-    /// Measure how many print jobs a second a running cluster takes
-    Bench(BenchArgs),
-}
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -78,6 +33,10 @@ async fn run(command: Command) -> ExitCode {
         Command::Jobs(args) => client::jobs(args).await,
         Command::Cluster(args) => client::cluster(args).await,
         Command::Bench(args) => client::bench::run(args).await,
+        Command::Completions { shell } => {
+            return written(cli::write_completions(shell, &mut io::stdout()));
+        }
+        Command::Man { out } => return written(cli::write_man_pages(&out)),
     };
     result.map_or_else(
         |error| report(error.exit_code(), &error),
@@ -108,6 +67,13 @@ async fn run_serve(args: ServeArgs) -> ExitCode {
     result
         .await
         .map_or_else(|error| report(1, &error), |()| ExitCode::SUCCESS)
+}
+
+fn written(result: io::Result<()>) -> ExitCode {
+    result.map_or_else(
+        |error| report(1, &format!("cannot write: {error}")),
+        |()| ExitCode::SUCCESS,
+    )
 }
 
 fn report(code: u8, error: &dyn Display) -> ExitCode {
