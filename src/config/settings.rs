@@ -1,0 +1,167 @@
+//! What one source, the command line with the environment or the file, says about a node.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::values::{ElectionTimeout, InitialCluster, JoinAddrs};
+use crate::telemetry::LogFormat;
+
+/// The command line of `raft3d serve`.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ServeArgs {
+    /// Read a TOML file; its keys are the options below without the dashes in front, such as
+    /// `node-id = 1`. A flag beats the environment, which beats the file, which beats the default
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RAFT3D_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+    /// What flags and environment say.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Stop when standard input ends, as if by SIGTERM: a parent that dies takes its node along.
+    #[arg(long, hide = true)]
+    pub exit_with_stdin: bool,
+}
+
+/// What one source says about a node; what it leaves out is up to the next source.
+#[derive(Debug, Default, Clone, PartialEq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// This node's number in --initial-cluster, 1 or more. Required
+    #[arg(long, value_name = "N", env = "RAFT3D_NODE_ID", hide_env_values = true)]
+    pub node_id: Option<i32>,
+    /// Directory of this node's log and snapshots, created if missing; one process at a time may
+    /// use it. Required
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "RAFT3D_DATA_DIR",
+        hide_env_values = true
+    )]
+    pub data_dir: Option<PathBuf>,
+    /// Where to serve the HTTP API; port 0 lets the system choose [default: 127.0.0.1:8081]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "RAFT3D_HTTP_ADDR",
+        hide_env_values = true
+    )]
+    pub http_addr: Option<String>,
+    /// Where to listen for the other nodes, and where they reach this one; required with --join
+    /// [default: this node's address in --initial-cluster]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "RAFT3D_RAFT_ADDR",
+        hide_env_values = true
+    )]
+    pub raft_addr: Option<String>,
+    /// The nodes a new cluster starts with, the same list on each: 1=HOST:PORT,2=HOST:PORT,...
+    /// A node that has data already goes by that. Required unless --join is given
+    #[arg(
+        long,
+        value_name = "LIST",
+        env = "RAFT3D_INITIAL_CLUSTER",
+        hide_env_values = true
+    )]
+    pub initial_cluster: Option<InitialCluster>,
+    /// HTTP addresses of nodes of a running cluster, any of which will do: a node with an empty
+    /// data directory joins that cluster, as a learner until it has caught up. A node that has
+    /// data already goes by that
+    #[arg(
+        long,
+        value_name = "HOST:PORT,...",
+        env = "RAFT3D_JOIN",
+        hide_env_values = true
+    )]
+    pub join: Option<JoinAddrs>,
+    /// Log entries between two snapshots [default: 10000]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "RAFT3D_SNAPSHOT_DISTANCE",
+        hide_env_values = true
+    )]
+    pub snapshot_distance: Option<u32>,
+    /// How long a follower waits for a leader before it stands for election: drawn anew each time
+    /// from this range, in milliseconds [default: 300..600]
+    #[arg(
+        long,
+        value_name = "LOW..HIGH",
+        env = "RAFT3D_ELECTION_TIMEOUT_MS",
+        hide_env_values = true
+    )]
+    pub election_timeout_ms: Option<ElectionTimeout>,
+    /// Time between two heartbeats of the leader, in milliseconds [default: 75]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "RAFT3D_HEARTBEAT_MS",
+        hide_env_values = true
+    )]
+    pub heartbeat_ms: Option<u32>,
+    /// How long a request may wait for the cluster before it is answered 503, in milliseconds
+    /// [default: 5000]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "RAFT3D_REQUEST_TIMEOUT_MS",
+        hide_env_values = true
+    )]
+    pub request_timeout_ms: Option<u32>,
+    /// What to log on standard error: error, warn, info, debug, trace, or a filter such as
+    /// `info,raft3d::http=debug` [default: info]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "RAFT3D_LOG",
+        hide_env_values = true
+    )]
+    pub log: Option<String>,
+    /// How to write the log: as text for people, or as one JSON object a line [default: text]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "RAFT3D_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    pub log_format: Option<LogFormat>,
+}
+
+impl Settings {
+    /// Reads the TOML file at `path`; an unknown key is an error that names it.
+    pub fn from_file(path: &Path) -> Result<Settings, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Malformed {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// These settings, with `other`'s wherever these say nothing.
+    pub fn or(self, other: Settings) -> Settings {
+        Settings {
+            node_id: self.node_id.or(other.node_id),
+            data_dir: self.data_dir.or(other.data_dir),
+            http_addr: self.http_addr.or(other.http_addr),
+            raft_addr: self.raft_addr.or(other.raft_addr),
+            initial_cluster: self.initial_cluster.or(other.initial_cluster),
+            join: self.join.or(other.join),
+            snapshot_distance: self.snapshot_distance.or(other.snapshot_distance),
+            election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),
+            heartbeat_ms: self.heartbeat_ms.or(other.heartbeat_ms),
+            request_timeout_ms: self.request_timeout_ms.or(other.request_timeout_ms),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Values of settings that are more than a number or a text.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Range from which election timeouts are drawn, in milliseconds; written `LOW..HIGH`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ElectionTimeout {
+    /// The shortest.
+    pub low_ms: u32,
+    /// The longest; above the shortest, or nodes would keep standing at the same moment.
+    pub high_ms: u32,
+}
+
+impl fmt::Display for ElectionTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}..{}", self.low_ms, self.high_ms)
+    }
+}
+
+impl FromStr for ElectionTimeout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ElectionTimeout, String> {
+        let (low, high) = text
+            .split_once("..")
+            .and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)))
+            .ok_or_else(|| format!("`{text}` is not a range of milliseconds such as 300..600"))?;
+        if low >= high {
+            return Err(format!(
+                "`{text}` must go from a lower to a higher number, such as 300..600"
+            ));
+        }
+        Ok(ElectionTimeout {
+            low_ms: low,
+            high_ms: high,
+        })
+    }
+}
+
+impl TryFrom<String> for ElectionTimeout {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<ElectionTimeout, String> {
+        text.parse()
+    }
+}
+
+/// What a node is part of, unless its data directory says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A new cluster of these members; this node is one of them.
+    InitialCluster(InitialCluster),
+    /// The running cluster of the nodes with these HTTP addresses.
+    Join(JoinAddrs),
+}
+
+/// HTTP addresses of a cluster's nodes; written `host:port,host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct JoinAddrs(Vec<String>);
+
+impl JoinAddrs {
+    /// The addresses, in the order given.
+    pub fn addrs(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for JoinAddrs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+impl FromStr for JoinAddrs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<JoinAddrs, String> {
+        let mut addrs = Vec::new();
+        for addr in text.split(',').map(str::trim) {
+            if port_of(addr)? == 0 {
+                return Err(format!(
+                    "`{addr}` needs the port that the node listens on, not 0"
+                ));
+            }
+            addrs.push(addr.to_owned());
+        }
+        Ok(JoinAddrs(addrs))
+    }
+}
+
+impl TryFrom<String> for JoinAddrs {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<JoinAddrs, String> {
+        text.parse()
+    }
+}
+
+/// The nodes a new cluster starts with, by id; written `1=host:port,2=host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct InitialCluster(Vec<(i32, String)>);
+
+impl InitialCluster {
+    /// The nodes and their Raft addresses, in rising order of id.
+    pub fn nodes(&self) -> &[(i32, String)] {
+        &self.0
+    }
+
+    /// The Raft address of one node.
+    pub fn addr_of(&self, node_id: i32) -> Option<&str> {
+        let position = self.0.iter().position(|(id, _)| *id == node_id)?;
+        Some(&self.0[position].1)
+    }
+}
+
+impl fmt::Display for InitialCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (id, addr)) in self.0.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(f, "{comma}{id}={addr}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for InitialCluster {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<InitialCluster, String> {
+        let mut nodes = Vec::new();
+        let (mut ids, mut addrs) = (BTreeSet::new(), BTreeSet::new());
+        for part in text.split(',') {
+            let (id, addr) = part
+                .split_once('=')
+                .and_then(|(id, addr)| Some((id.trim().parse::<i32>().ok()?, addr.trim())))
+                .filter(|(id, _)| *id > 0)
+                .ok_or_else(|| {
+                    format!("`{part}` is not ID=HOST:PORT with a whole number from 1 as the id")
+                })?;
+            if port_of(addr)? == 0 {
+                return Err(format!(
+                    "`{part}` needs a port that the other nodes can know, not 0"
+                ));
+            }
+            if !ids.insert(id) {
+                return Err(format!(
+                    "node {id} is there twice: give each node its own number"
+                ));
+            }
+            if !addrs.insert(addr) {
+                return Err(format!(
+                    "{addr} is there twice: give each node its own address"
+                ));
+            }
+            nodes.push((id, addr.to_owned()));
+        }
+        nodes.sort();
+        Ok(InitialCluster(nodes))
+    }
+}
+
+impl TryFrom<String> for InitialCluster {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<InitialCluster, String> {
+        text.parse()
+    }
+}
+
+/// The port of a `host:port`.
+pub(super) fn port_of(addr: &str) -> Result<u16, String> {
+    addr.rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty())
+        .and_then(|(_, port)| port.parse().ok())
+        .ok_or_else(|| format!("`{addr}` is not HOST:PORT, such as 127.0.0.1:9081"))
+}
