@@ -3,10 +3,10 @@
 # Of the built program as users run it; the name of one of its tests follows.
 TIMES = cargo test --release --locked --test cluster_times -- --ignored --nocapture --exact
 
-.PHONY: setup build demo tour test torture failover elections soak check fix docs bench clean
+.PHONY: setup build demo tour test torture failover elections soak check fix docs deb bench clean
 
 setup:     ## install what is missing on a Debian machine, for building and testing
-	@scripts/setup.sh build test
+	@scripts/setup.sh build deb test
 
 build:     ## build the program: target/release/raft3d
 	@scripts/setup.sh build
@@ -41,6 +41,11 @@ check: setup   ## formats, warnings and docs only; changes nothing
 fix:       ## format all code
 	cargo fmt
 	scripts/cpp-files.sh | xargs clang-format -i
+
+deb:       ## build the Debian package under target/debian
+	@scripts/setup.sh build deb
+	cargo build --release --locked
+	scripts/deb.sh target/release/raft3d target/debian
 
 docs: setup    ## write anew what the documentation takes from the code
 	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated

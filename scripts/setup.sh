@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for building ("build") and for testing ("test").
+# Installs the Debian packages that are missing for building ("build"), for packing ("deb") and for
+# testing ("test").
 set -euo pipefail
 
 declare -A packages=(
     [build]="cmake g++ make libasio-dev libssl-dev"
+    [deb]="binutils dpkg-dev"
     [test]="libgtest-dev clang-format iproute2"
 )
 

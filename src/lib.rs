@@ -9,7 +9,8 @@
 //! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
 //! * [`service`]: submits commands, reads state at the asked consistency.
 //! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
-//! * [`serve`]: one node put together; [`join`], [`registrar`], [`config`] and [`telemetry`] beside it.
+//! * [`serve`]: one node put together; [`join`], [`registrar`], [`supervisor`], [`config`] and [`telemetry`]
+//!   beside it.
 //! * [`cli`]: the command line; [`client`], [`demo`]: its other halves.
 
 pub mod cli;
@@ -29,4 +30,5 @@ mod sabotage;
 pub mod serve;
 pub mod service;
 pub mod storage;
+pub mod supervisor;
 pub mod telemetry;

@@ -32,6 +32,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Filaments(args) => client::filaments(args).await,
         Command::Jobs(args) => client::jobs(args).await,
         Command::Cluster(args) => client::cluster(args).await,
+        Command::Health(args) => client::health::run(args).await,
         Command::Bench(args) => client::bench::run(args).await,
         Command::Completions { shell } => {
             return written(cli::write_completions(shell, &mut io::stdout()));

@@ -23,6 +23,7 @@ use crate::raft::{Durability, FirstStart, Node, NodeConfig, Parting, StartError}
 use crate::registrar;
 use crate::service::{FarmService, Limits};
 use crate::storage::DataDir;
+use crate::supervisor;
 use crate::telemetry;
 
 /// How long a leader that stops waits for another to take over.
@@ -140,6 +141,8 @@ async fn run_node(
     });
     let mut server = tokio::spawn(server.in_current_span());
 
+    let supervised = tokio::spawn(supervisor::report(node.clone()).in_current_span());
+
     let joining = async {
         let joined = match joiner {
             Some(joiner) => joiner.join(node.clone(), reached_at).await,
@@ -153,6 +156,7 @@ async fn run_node(
     let result = tokio::select! {
         () = &mut shutdown => {
             info!("stopping");
+            supervisor::stopping();
             // First, and while requests are still taken: they wait for the new leader.
             hand_over(&node).await;
             // The server has ended already if nobody listens.
@@ -180,6 +184,7 @@ async fn run_node(
     };
     server.abort();
     registration.abort();
+    supervised.abort();
     leave_cluster(&node).await?;
     info!("stopped");
     result

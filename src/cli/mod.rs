@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::client::bench::BenchArgs;
+use crate::client::health::HealthArgs;
 use crate::client::{ClientArgs, ClusterVerb, FilamentVerb, JobVerb, PrinterVerb};
 use crate::config::ServeArgs;
 use crate::demo::DemoArgs;
@@ -56,6 +57,8 @@ pub enum Command {
     Jobs(ClientArgs<JobVerb>),
     /// Show the cluster; change its members or its leader; have a snapshot taken
     Cluster(ClientArgs<ClusterVerb>),
+    /// Ask nodes whether they are ready: code 0 if all of them are, else 5 and why
+    Health(HealthArgs),
     /// Measure how many print jobs a second a running cluster takes
     Bench(BenchArgs),
     /// Write a completion script for a shell to standard output

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod bench;
+pub mod health;
 pub mod output;
 
 use std::time::Duration;

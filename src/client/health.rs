@@ -1,0 +1,54 @@
+//! `raft3d health`: whether nodes are ready, for people, scripts and container health checks.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::api::{self, ClientError, Request};
+use super::output::Column;
+use super::{Client, ClientOptions};
+
+const COLUMNS: &[Column] = &[
+    ("ENDPOINT", "endpoint"),
+    ("READY", "ready"),
+    ("REASON", "reason"),
+];
+
+/// The command line of `raft3d health`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Where the nodes are.
+    #[command(flatten)]
+    pub options: ClientOptions,
+}
+
+/// Asks every endpoint's `/readyz` once and prints what each says; an error unless all are ready.
+pub async fn run(args: HealthArgs) -> Result<(), ClientError> {
+    let client = Client::new(&args.options, COLUMNS)?;
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    for endpoint in client.api.endpoints() {
+        let reason = unready_reason(&client, endpoint).await;
+        rows.push(json!({
+            "endpoint": endpoint,
+            "ready": reason.is_none(),
+            "reason": reason,
+        }));
+        failures.extend(reason.map(|reason| (endpoint.clone(), reason)));
+    }
+    client.print(&Value::from(rows))?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(ClientError::Unavailable {
+        attempts: failures,
+        unknown_write: None,
+    })
+}
+
+async fn unready_reason(client: &Client, endpoint: &str) -> Option<String> {
+    let request = Request::get("/readyz", &[]);
+    match client.api.send(endpoint, &request, client.timeout).await {
+        Ok(answer) if answer.status.is_success() => None,
+        Ok(answer) => Some(answer.problem().replace('\n', " ")),
+        Err(error) => Some(api::failure(&error)),
+    }
+}
