@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod load;
+pub mod nodes;
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
