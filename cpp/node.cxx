@@ -225,18 +225,42 @@ std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
                                   std::move(passports), std::move(sink), std::move(notifier));
 }
 
-rust::Vec<uint8_t> encode_config(rust::Slice<const Member> members) {
-    nuraft::cluster_config config;
+namespace {
+
+ptr<nuraft::cluster_config> config_of(rust::Slice<const Member> members) {
+    const auto config = nuraft::cs_new<nuraft::cluster_config>();
     for (const Member& member : members) {
         const int dc = 0;
-        config.get_servers().push_back(nuraft::cs_new<nuraft::srv_config>(
+        config->get_servers().push_back(nuraft::cs_new<nuraft::srv_config>(
             member.id, dc, std::string(member.endpoint), "", member.learner));
     }
-    const ptr<nuraft::buffer> encoded = config.serialize();
+    return config;
+}
+
+rust::Vec<uint8_t> bytes_of(nuraft::buffer& buffer) {
     rust::Vec<uint8_t> bytes;
-    bytes.reserve(encoded->size());
-    for (const uint8_t byte : slice_of(*encoded)) bytes.push_back(byte);
+    bytes.reserve(buffer.size());
+    for (const uint8_t byte : slice_of(buffer)) bytes.push_back(byte);
     return bytes;
+}
+
+}  // namespace
+
+rust::Vec<uint8_t> encode_config(rust::Slice<const Member> members) {
+    return bytes_of(*config_of(members)->serialize());
+}
+
+rust::Vec<uint8_t> encode_snapshot(uint64_t index, uint64_t term,
+                                   rust::Slice<const Member> members) {
+    nuraft::snapshot description(index, term, config_of(members));
+    return bytes_of(*description.serialize());
+}
+
+rust::Vec<uint8_t> encode_term(uint64_t term) {
+    const int voted_for_nobody = -1;
+    const bool election_timer_allowed = true;
+    const nuraft::srv_state state(term, voted_for_nobody, election_timer_allowed, false, false);
+    return bytes_of(*state.serialize());
 }
 
 rust::Vec<Member> decode_config(rust::Slice<const uint8_t> bytes) {

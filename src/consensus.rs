@@ -3,6 +3,7 @@
 //! [`crate::raft::Node`] implements it over the C++ core; tests of the upper layers use a fake.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::state::State;
 use crate::identity::{ClusterId, DirectoryId};
-use crate::storage::Stage;
+use crate::storage::{SnapshotStore, Stage};
 
 /// A node of the replicated log, as seen by the service above it.
 ///
@@ -37,6 +38,11 @@ pub trait Consensus: Send + Sync + 'static {
 
     /// Adds to `registry` what the log measures itself; by default nothing.
     fn register_metrics(&self, _registry: &mut Registry) {}
+
+    /// The snapshots on this node's disk; none by default.
+    fn snapshots(&self) -> Option<Arc<SnapshotStore>> {
+        None
+    }
 
     /// Asks for a snapshot of the applied state. Returns the log index it covers, or 0 when one
     /// is under way already or none is needed.

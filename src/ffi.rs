@@ -246,6 +246,8 @@ mod bridge {
         fn cpu_time_ns() -> u64;
 
         fn encode_config(members: &[Member]) -> Vec<u8>;
+        fn encode_snapshot(index: u64, term: u64, members: &[Member]) -> Vec<u8>;
+        fn encode_term(term: u64) -> Vec<u8>;
         fn decode_config(bytes: &[u8]) -> Result<Vec<Member>>;
     }
 }
@@ -397,6 +399,17 @@ fn verdict(verdict: Result<bridge::ChangeVerdict, cxx::Exception>) -> Result<(),
 /// The encoded configuration of a new cluster of `members`.
 pub fn encode_config(members: &[Member]) -> Vec<u8> {
     bridge::encode_config(members)
+}
+
+/// The encoded description of a snapshot that begins a cluster of `members`: its last entry is
+/// `index`, above 0, of `term`.
+pub fn encode_snapshot(index: u64, term: u64, members: &[Member]) -> Vec<u8> {
+    bridge::encode_snapshot(index, term, members)
+}
+
+/// The encoded term and vote of a server in `term` that has voted for nobody.
+pub fn encode_term(term: u64) -> Vec<u8> {
+    bridge::encode_term(term)
 }
 
 /// The members in an encoded configuration.

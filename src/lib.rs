@@ -7,12 +7,14 @@
 //! * [`consensus`]: what the service needs from a replicated log.
 //! * [`storage`]: the durable log, term and vote, configuration and snapshots of one node.
 //! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
+//! * [`backup`]: backups, and new clusters from them.
 //! * [`service`]: submits commands, reads state at the asked consistency.
 //! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
 //! * [`serve`]: one node put together; [`join`], [`registrar`], [`supervisor`], [`config`] and [`telemetry`]
 //!   beside it.
 //! * [`cli`]: the command line; [`client`], [`demo`]: its other halves.
 
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -20,6 +22,7 @@ pub mod consensus;
 pub mod demo;
 pub mod domain;
 pub mod ffi;
+mod hex;
 pub mod http;
 pub mod identity;
 pub mod join;

@@ -5,6 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use raft3d::backup::recover::{self, RecoverArgs, Survivor};
+use raft3d::backup::restore;
 use raft3d::cli::{self, Cli, Command};
 use raft3d::config::ServeArgs;
 use raft3d::{client, demo, serve, telemetry};
@@ -33,6 +35,9 @@ async fn run(command: Command) -> ExitCode {
         Command::Jobs(args) => client::jobs(args).await,
         Command::Cluster(args) => client::cluster(args).await,
         Command::Health(args) => client::health::run(args).await,
+        Command::Restore(args) => return shown(restore::run(&args)),
+        Command::Recover(args) => return run_recover(&args),
+        Command::Backup(args) => client::backup::run(args).await,
         Command::Bench(args) => client::bench::run(args).await,
         Command::Completions { shell } => {
             return written(cli::write_completions(shell, &mut io::stdout()));
@@ -75,6 +80,27 @@ fn written(result: io::Result<()>) -> ExitCode {
         |error| report(1, &format!("cannot write: {error}")),
         |()| ExitCode::SUCCESS,
     )
+}
+
+fn run_recover(args: &RecoverArgs) -> ExitCode {
+    match &args.new_data_dir {
+        Some(new_dir) if args.unsafe_force_new_cluster => {
+            eprintln!("{}", recover::WARNINGS);
+            let raft_addr = args.raft_addr.as_deref();
+            shown(recover::found(&args.data_dir, new_dir, raft_addr))
+        }
+        _ => shown(Survivor::read(&args.data_dir)),
+    }
+}
+
+fn shown<T: Display, E: Display>(result: Result<T, E>) -> ExitCode {
+    match result {
+        Ok(value) => {
+            println!("{value}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => report(1, &error),
+    }
 }
 
 fn report(code: u8, error: &dyn Display) -> ExitCode {

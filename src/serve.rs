@@ -21,6 +21,7 @@ use crate::http;
 use crate::join::Joiner;
 use crate::raft::{Durability, FirstStart, Node, NodeConfig, Parting, StartError};
 use crate::registrar;
+use crate::service::snapshots::take_regularly;
 use crate::service::{FarmService, Limits};
 use crate::storage::DataDir;
 use crate::supervisor;
@@ -131,6 +132,8 @@ async fn run_node(
     let reached_at = reached_at(http_addr, &config.raft_addr);
     let registration = registrar::register(node.clone(), service.clone(), reached_at.clone());
     let registration = tokio::spawn(registration.in_current_span());
+    let snapshots = snapshots_by_time(node.clone(), config.snapshot_interval);
+    let snapshots = tokio::spawn(snapshots.in_current_span());
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
     let bounds = http::server::Bounds::of_this_process();
     let connections = http::server::Connections::default();
@@ -185,9 +188,17 @@ async fn run_node(
     server.abort();
     registration.abort();
     supervised.abort();
+    snapshots.abort();
     leave_cluster(&node).await?;
     info!("stopped");
     result
+}
+
+/// Has snapshots taken every `period`, if it is not zero.
+async fn snapshots_by_time(node: Arc<Node>, period: Duration) {
+    if !period.is_zero() {
+        take_regularly(node, period).await;
+    }
 }
 
 /// Ends the node's part in the cluster; its state stays readable.

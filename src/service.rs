@@ -3,9 +3,10 @@
 
 pub mod members;
 mod proposals;
+pub mod snapshots;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc::error::TrySendError;
@@ -17,8 +18,8 @@ use crate::consensus::{Consensus, ProposeError, RETRY_PAUSE, Status};
 use crate::domain::command::{Command, Idempotency, Op};
 use crate::domain::outcome::Outcome;
 use crate::domain::state::State;
-use crate::domain::time::Timestamp;
 use crate::sabotage;
+use crate::storage::SnapshotStore;
 use proposals::Proposals;
 
 /// What one node's service takes on.
@@ -254,6 +255,11 @@ impl<C: Consensus> FarmService<C> {
         self.consensus.status()
     }
 
+    /// The snapshots on this node's disk, if it has one.
+    pub fn snapshots(&self) -> Option<Arc<SnapshotStore>> {
+        self.consensus.snapshots()
+    }
+
     /// Asks for a snapshot of the applied state; the log index it covers, or `None` when one is
     /// under way already or none is needed.
     pub fn create_snapshot(&self) -> Option<u64> {
@@ -399,12 +405,8 @@ async fn propose<C: Consensus>(
 
 /// The command for `op`, stamped with this node's clock.
 fn command_now(op: Op, idempotency: Option<Idempotency>) -> Command {
-    // A clock before 1970 reads as 1970.
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     Command {
-        stamped_at: Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+        stamped_at: SystemTime::now().into(),
         idempotency,
         op,
     }

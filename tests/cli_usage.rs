@@ -32,6 +32,9 @@ fn help_names_every_command_and_gives_examples() {
         "filaments",
         "jobs",
         "cluster",
+        "backup",
+        "restore",
+        "recover",
         "bench",
         "Examples:",
     ] {
@@ -57,6 +60,7 @@ fn help_of_serve_documents_every_option_with_variable_and_default() {
         ("initial-cluster", "Required unless --join is given"),
         ("join", ""),
         ("snapshot-distance", "[default: 10000]"),
+        ("snapshot-interval-s", "[default: 3600]"),
         ("election-timeout-ms", "[default: 300..600]"),
         ("heartbeat-ms", "[default: 75]"),
         ("request-timeout-ms", "[default: 5000]"),

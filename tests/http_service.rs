@@ -10,6 +10,7 @@ use http_support::{DEADLINE, FAILURE, Fake, Mode};
 use raft3d::domain::command::{Idempotency, NewPrinter, Op};
 use raft3d::domain::id::Id;
 use raft3d::domain::state::State;
+use raft3d::service::snapshots::take_regularly;
 use raft3d::service::{Consistency, FarmService, Limits, ReadError, SubmitError};
 use tokio::task::JoinHandle;
 
@@ -472,4 +473,31 @@ async fn reads_go_on_after_a_reader_has_gone() {
     gone.abort();
     fake.release_answers(10);
     service.read(Consistency::Linearizable).await.unwrap();
+}
+
+#[tokio::test]
+async fn snapshots_by_time_are_taken_only_of_what_is_new() {
+    let fake = Fake::new();
+    let period = Duration::from_millis(5);
+    let taking = tokio::spawn(take_regularly(Arc::clone(&fake), period));
+    // By the fake's status more is applied than its snapshot covers, for as long as it is left so.
+    wait_for(|| fake.snapshots_asked() >= 2).await;
+    fake.set_status(|status| status.snapshot_index = status.applied_index);
+    let looked = fake.status_looks();
+    wait_for(|| fake.status_looks() > looked + 1).await;
+    let asked = fake.snapshots_asked();
+    let looked = fake.status_looks();
+    wait_for(|| fake.status_looks() > looked + 3).await;
+    assert_eq!(fake.snapshots_asked(), asked, "nothing new, no snapshot");
+    fake.set_status(|status| status.applied_index += 1);
+    wait_for(|| fake.snapshots_asked() > asked).await;
+    taking.abort();
+}
+
+async fn wait_for(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

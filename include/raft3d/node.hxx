@@ -104,6 +104,14 @@ std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
 /// The encoded configuration of a cluster that consists of `members`, before its first entry.
 rust::Vec<uint8_t> encode_config(rust::Slice<const Member> members);
 
+/// The encoded description of a snapshot that begins a cluster of `members`: its last entry is
+/// `index`, above 0, of `term`.
+rust::Vec<uint8_t> encode_snapshot(uint64_t index, uint64_t term,
+                                   rust::Slice<const Member> members);
+
+/// The encoded term and vote of a server in `term` that has voted for nobody.
+rust::Vec<uint8_t> encode_term(uint64_t term);
+
 /// The members in an encoded configuration. Throws if the bytes are none.
 rust::Vec<Member> decode_config(rust::Slice<const uint8_t> bytes);
 

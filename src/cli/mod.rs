@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::backup::recover::RecoverArgs;
+use crate::backup::restore::RestoreArgs;
+use crate::client::backup::BackupArgs;
 use crate::client::bench::BenchArgs;
 use crate::client::health::HealthArgs;
 use crate::client::{ClientArgs, ClusterVerb, FilamentVerb, JobVerb, PrinterVerb};
@@ -29,6 +32,9 @@ Examples:
   raft3d serve --node-id 4 --data-dir n4 --http-addr 127.0.0.1:8084 \\
       --raft-addr 127.0.0.1:9084 --join 127.0.0.1:8081
   raft3d cluster remove 2
+  raft3d backup --out farm.backup
+  raft3d restore farm.backup --data-dir new1 --node-id 1 --cluster-token 2026-01-31 \\
+      --initial-cluster 1=127.0.0.1:9081,2=127.0.0.1:9082,3=127.0.0.1:9083
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable";
 
@@ -59,6 +65,12 @@ pub enum Command {
     Cluster(ClientArgs<ClusterVerb>),
     /// Ask nodes whether they are ready: code 0 if all of them are, else 5 and why
     Health(HealthArgs),
+    /// Fetch a backup from a running cluster, or verify one
+    Backup(BackupArgs),
+    /// Make a data directory for a node of a new cluster out of a backup
+    Restore(RestoreArgs),
+    /// Found a new cluster from one directory of one whose majority is gone for good
+    Recover(RecoverArgs),
     /// Measure how many print jobs a second a running cluster takes
     Bench(BenchArgs),
     /// Write a completion script for a shell to standard output

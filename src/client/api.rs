@@ -8,6 +8,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::hex::hex;
+
 /// Longest wait for one node's answer: a node answers within its own request timeout, 5 s unless
 /// set otherwise, so that one silent for longer is taken for dead.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
@@ -251,11 +253,45 @@ impl Api {
         request: &Request<'_>,
         timeout: Duration,
     ) -> Result<Answer, reqwest::Error> {
+        let prepared = self.prepare(endpoint, request).timeout(timeout);
+        let response = prepared.send().await?;
+        read_answer(response).await
+    }
+
+    /// Asks the endpoints in order for what `request` reads, once each, and gives the first good
+    /// answer before its body. One that sends nothing for as long as an answer may take is passed
+    /// over; reading the body is up to the caller, and so is its patience.
+    pub async fn download(&self, request: &Request<'_>) -> Result<reqwest::Response, ClientError> {
+        let mut attempts = Vec::new();
+        for endpoint in &self.endpoints {
+            let answer = async {
+                let response = self.prepare(endpoint, request).send().await?;
+                match response.status() {
+                    status if status.is_success() => Ok(Ok(response)),
+                    _ => read_answer(response).await.map(Err),
+                }
+            };
+            let reason = match tokio::time::timeout(self.timeout.min(ATTEMPT_TIMEOUT), answer).await
+            {
+                Ok(Ok(Ok(response))) => return Ok(response),
+                Ok(Ok(Err(answer))) if answer.status != StatusCode::SERVICE_UNAVAILABLE => {
+                    return Err(ClientError::Refused(answer));
+                }
+                Ok(Ok(Err(answer))) => answer.problem().replace('\n', " "),
+                Ok(Err(error)) => failure(&error),
+                Err(_) => "no answer in time".into(),
+            };
+            attempts.push((endpoint.clone(), reason));
+        }
+        Err(ClientError::Unavailable {
+            attempts,
+            unknown_write: None,
+        })
+    }
+
+    fn prepare(&self, endpoint: &str, request: &Request<'_>) -> reqwest::RequestBuilder {
         let url = format!("{endpoint}{}", request.path);
-        let mut builder = self
-            .http
-            .request(request.method.clone(), url)
-            .timeout(timeout);
+        let mut builder = self.http.request(request.method.clone(), url);
         if !request.query.is_empty() {
             builder = builder.query(request.query);
         }
@@ -265,16 +301,19 @@ impl Api {
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
         }
-        let response = builder.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        let body = match serde_json::from_str(&text) {
-            Ok(value) => value,
-            Err(_) if text.is_empty() => Value::Null,
-            Err(_) => Value::String(text),
-        };
-        Ok(Answer { status, body })
+        builder
     }
+}
+
+async fn read_answer(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+    let status = response.status();
+    let text = response.text().await?;
+    let body = match serde_json::from_str(&text) {
+        Ok(value) => value,
+        Err(_) if text.is_empty() => Value::Null,
+        Err(_) => Value::String(text),
+    };
+    Ok(Answer { status, body })
 }
 
 impl Answer {
@@ -290,7 +329,7 @@ pub fn new_idempotency_key() -> Result<String, ClientError> {
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| ClientError::Other(format!("cannot read /dev/urandom: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// `host:port` or `http://host:port` as the start of a URL.

@@ -1,6 +1,7 @@
-//! The command line's client: printers, filaments, jobs and the cluster over HTTP.
+//! The command line's client: printers, filaments, jobs and the cluster over HTTP, and backups.
 
 pub mod api;
+pub mod backup;
 pub mod bench;
 pub mod health;
 pub mod output;

@@ -70,6 +70,19 @@ pub const REMOVED: &[Column] = &[("REMOVED", "removed")];
 /// What a change of the leader answers.
 pub const LEADER: &[Column] = &[("LEADER", "leader")];
 
+/// What a backup holds.
+pub const BACKUP: &[Column] = &[
+    ("FILE", "file"),
+    ("BYTES", "bytes"),
+    ("INDEX", "index"),
+    ("TAKEN AT", "taken_at"),
+    ("CLUSTER", "cluster_id"),
+    ("PRINTERS", "printers"),
+    ("FILAMENTS", "filaments"),
+    ("JOBS", "print_jobs"),
+    ("FARM HASH", "farm_hash"),
+];
+
 /// `value` as asked for: an array as a row for each element, anything else as one row.
 pub fn render(format: Format, columns: &[Column], value: &Value) -> String {
     match format {

@@ -21,6 +21,7 @@ use crate::telemetry::LogFormat;
 
 const DEFAULT_HTTP_ADDR: &str = "127.0.0.1:8081";
 const DEFAULT_SNAPSHOT_DISTANCE: u32 = 10_000;
+const DEFAULT_SNAPSHOT_INTERVAL_S: u32 = 3_600;
 const DEFAULT_ELECTION_TIMEOUT: ElectionTimeout = ElectionTimeout {
     low_ms: 300,
     high_ms: 600,
@@ -44,6 +45,8 @@ pub struct Config {
     pub origin: Origin,
     /// Log entries between two snapshots, 1 or more.
     pub snapshot_distance: u32,
+    /// Time between two snapshots by time; none if zero.
+    pub snapshot_interval: Duration,
     /// Range from which each election timeout is drawn.
     pub election_timeout: ElectionTimeout,
     /// Time between two heartbeats, in milliseconds.
@@ -98,6 +101,11 @@ impl Config {
             snapshot_distance: settings
                 .snapshot_distance
                 .unwrap_or(DEFAULT_SNAPSHOT_DISTANCE),
+            snapshot_interval: Duration::from_secs(u64::from(
+                settings
+                    .snapshot_interval_s
+                    .unwrap_or(DEFAULT_SNAPSHOT_INTERVAL_S),
+            )),
             election_timeout: settings
                 .election_timeout_ms
                 .unwrap_or(DEFAULT_ELECTION_TIMEOUT),
@@ -140,6 +148,7 @@ mod tests {
         assert_eq!(config.http_addr, "127.0.0.1:8081");
         assert_eq!(config.raft_addr, "127.0.0.1:9081");
         assert_eq!(config.snapshot_distance, 10_000);
+        assert_eq!(config.snapshot_interval, Duration::from_secs(3_600));
         assert_eq!(config.election_timeout.to_string(), "300..600");
         assert_eq!(config.heartbeat_ms, 75);
         assert_eq!(config.request_timeout, Duration::from_secs(5));
@@ -157,6 +166,7 @@ mod tests {
             raft-addr = "0.0.0.0:9082"
             initial-cluster = "1=127.0.0.1:9081,2=127.0.0.1:9082,3=127.0.0.1:9083"
             snapshot-distance = 500
+            snapshot-interval-s = 0
             election-timeout-ms = "1000..2000"
             heartbeat-ms = 100
             request-timeout-ms = 2500
@@ -173,6 +183,7 @@ mod tests {
         assert_eq!(config.heartbeat_ms, 50);
         assert_eq!(config.node_id, 2);
         assert_eq!(config.raft_addr, "0.0.0.0:9082");
+        assert_eq!(config.snapshot_interval, Duration::ZERO);
         assert_eq!(config.election_timeout.high_ms, 2000);
         assert_eq!(config.request_timeout, Duration::from_millis(2500));
         assert_eq!(config.log_format, LogFormat::Json);

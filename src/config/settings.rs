@@ -89,6 +89,15 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub snapshot_distance: Option<u32>,
+    /// Seconds between two snapshots by time, each only if something was applied since the one
+    /// before; 0 for none [default: 3600]
+    #[arg(
+        long,
+        value_name = "S",
+        env = "RAFT3D_SNAPSHOT_INTERVAL_S",
+        hide_env_values = true
+    )]
+    pub snapshot_interval_s: Option<u32>,
     /// How long a follower waits for a leader before it stands for election: drawn anew each time
     /// from this range, in milliseconds [default: 300..600]
     #[arg(
@@ -157,6 +166,7 @@ impl Settings {
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
             join: self.join.or(other.join),
             snapshot_distance: self.snapshot_distance.or(other.snapshot_distance),
+            snapshot_interval_s: self.snapshot_interval_s.or(other.snapshot_interval_s),
             election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),
             heartbeat_ms: self.heartbeat_ms.or(other.heartbeat_ms),
             request_timeout_ms: self.request_timeout_ms.or(other.request_timeout_ms),

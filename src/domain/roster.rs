@@ -39,6 +39,14 @@ impl Roster {
         self.cluster
     }
 
+    /// The roster of a new cluster that has its name already.
+    pub(super) fn of(cluster: ClusterId) -> Roster {
+        Roster {
+            cluster: Some(cluster),
+            nodes: BTreeMap::new(),
+        }
+    }
+
     /// What is known of one node.
     pub fn node(&self, node_id: i32) -> Option<&NodeRecord> {
         self.nodes.get(&node_id)

@@ -10,6 +10,7 @@ use super::roster::Roster;
 use super::table::Table;
 use super::time::Timestamp;
 use super::weight::Grams;
+use crate::identity::ClusterId;
 
 pub use super::jobs::JobFilter;
 
@@ -63,6 +64,13 @@ impl State {
     /// The cluster's name and its nodes.
     pub fn roster(&self) -> &Arc<Roster> {
         &self.roster
+    }
+
+    /// The same farm as the beginning of `cluster`, which is new: of the nodes of the cluster that it
+    /// comes from nothing is known there. The log goes on at the same index.
+    pub fn refounded(mut self, cluster: ClusterId) -> State {
+        self.roster = Arc::new(Roster::of(cluster));
+        self
     }
 
     /// Notes that the log up to `index` has been passed where entries carry no command, as

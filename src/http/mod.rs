@@ -1,16 +1,19 @@
 //! The REST API over a [`FarmService`].
 //!
-//! * [`printers`], [`filaments`], [`print_jobs`], [`cluster`], [`members`], [`health`]: the routes of each
-//!   resource, thin.
+//! * [`printers`], [`filaments`], [`print_jobs`], [`cluster`], [`members`], [`snapshots`], [`backup`],
+//!   [`health`]: the routes of each resource, thin.
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
+//! * [`download`]: answers too large for memory.
 //! * [`peers`]: one node's API asks another's.
 //! * [`measure`]: counts and times requests, and shows the node's metrics.
 //! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
 
+pub mod backup;
 pub mod body;
 pub mod cluster;
+pub mod download;
 pub mod fields;
 pub mod filaments;
 pub mod headers;
@@ -27,6 +30,7 @@ pub mod query;
 pub mod quotes;
 pub mod read;
 pub mod server;
+pub mod snapshots;
 pub mod view;
 pub mod write;
 
@@ -39,6 +43,7 @@ use axum::{Extension, Json, Router, middleware};
 use serde_json::json;
 
 use self::body::BodyMemory;
+use self::download::Downloads;
 use self::headers::RequestIds;
 use self::measure::Measures;
 use self::peers::Peers;
@@ -79,8 +84,13 @@ pub fn router<C: Consensus>(service: FarmService<C>, connections: &Connections) 
         .route("/api/v1/cluster", get(cluster::status::<C>))
         .route(
             "/api/v1/cluster/snapshots",
-            post(cluster::create_snapshot::<C>),
+            get(snapshots::list::<C>).post(snapshots::create::<C>),
         )
+        .route(
+            "/api/v1/cluster/snapshots/{index}",
+            get(snapshots::get::<C>),
+        )
+        .route("/api/v1/cluster/backup", get(backup::stream::<C>))
         .route(
             "/api/v1/cluster/members",
             get(members::list::<C>).post(members::add::<C>),
@@ -104,6 +114,7 @@ pub fn router<C: Consensus>(service: FarmService<C>, connections: &Connections) 
         .layer(middleware::from_fn_with_state(measures, measure::count))
         .layer(Extension(metrics))
         .layer(Extension(BodyMemory::default()))
+        .layer(Extension(Downloads::default()))
         .layer(Extension(peers))
         .with_state(service)
 }
@@ -122,7 +133,9 @@ async fn endpoints() -> Response {
             "GET /api/v1/print_jobs/{id}",
             "POST /api/v1/print_jobs/{id}/status",
             "GET /api/v1/cluster",
-            "POST /api/v1/cluster/snapshots",
+            "GET, POST /api/v1/cluster/snapshots",
+            "GET /api/v1/cluster/snapshots/{index}",
+            "GET /api/v1/cluster/backup",
             "GET, POST /api/v1/cluster/members",
             "DELETE /api/v1/cluster/members/{id}",
             "POST /api/v1/cluster/members/{id}/promote",

@@ -23,7 +23,7 @@ pub struct Machine {
     /// Locked for the length of one apply or of an O(1) clone, never across I/O.
     state: Mutex<State>,
     applied: watch::Sender<u64>,
-    snapshots: SnapshotStore,
+    snapshots: Arc<SnapshotStore>,
     transfer: Mutex<Transfer>,
     writer: Mutex<Writer>,
     apply_seconds: Histogram,
@@ -54,7 +54,7 @@ impl Machine {
         Machine {
             applied: watch::Sender::new(state.applied_index()),
             state: Mutex::new(state),
-            snapshots,
+            snapshots: Arc::new(snapshots),
             transfer: Mutex::default(),
             writer: Mutex::default(),
             apply_seconds: telemetry::work(),
@@ -104,6 +104,11 @@ impl Machine {
     /// Follows the applied index.
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
+    }
+
+    /// What there is of snapshots.
+    pub fn snapshots(&self) -> &Arc<SnapshotStore> {
+        &self.snapshots
     }
 
     /// The newest durable snapshot and the core's description of it.

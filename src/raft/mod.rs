@@ -20,6 +20,7 @@ use crate::storage::{DataDir, Log, SnapshotStore, Stage, StorageError};
 
 mod departure;
 mod fatal;
+pub mod founding;
 mod leaders;
 pub mod machine;
 pub mod passport;
@@ -359,6 +360,10 @@ impl Consensus for Node {
         self.log.register_metrics(registry);
     }
 
+    fn snapshots(&self) -> Option<Arc<SnapshotStore>> {
+        Some(Arc::clone(self.machine.snapshots()))
+    }
+
     fn create_snapshot(&self) -> u64 {
         self.core.create_snapshot().unwrap_or_else(|error| {
             tracing::warn!(error, "cannot create a snapshot");
@@ -453,7 +458,8 @@ fn refuse_removed(dir: &DataDir, config: &NodeConfig) -> Result<(), StartError> 
     })
 }
 
-fn saved_members(dir: &DataDir) -> Result<Vec<ffi::Member>, StartError> {
+/// The members of the last committed configuration that `dir` holds.
+pub(crate) fn saved_members(dir: &DataDir) -> Result<Vec<ffi::Member>, StartError> {
     let members = ffi::decode_config(&dir.load_config()?);
     Ok(members.map_err(|reason| StorageError::damaged(&dir.config_path(), reason))?)
 }

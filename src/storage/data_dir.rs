@@ -1,6 +1,7 @@
 //! The data directory of one node: who may use it, and what must be in it.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +33,68 @@ pub struct DataDir {
     _lock: File,
 }
 
+/// What the directory of a new cluster's member begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning<'a> {
+    /// The cluster's configuration, in the core's encoding.
+    pub config: &'a [u8],
+    /// Term and vote, in the core's encoding; empty for those before the first.
+    pub state: &'a [u8],
+    /// The cluster's name, if it has one already.
+    pub cluster: Option<ClusterId>,
+}
+
 impl DataDir {
+    /// Makes the directory of node `node_id`, as used as after a first start, with whatever `fill`
+    /// puts into the directory for snapshots that it is given. Only a path where nothing is, or an
+    /// empty directory, is taken. After an error no node starts from what is there.
+    pub fn create(
+        path: &Path,
+        node_id: i32,
+        beginning: Beginning<'_>,
+        fill: impl FnOnce(&Path) -> Result<(), StorageError>,
+    ) -> Result<DataDir, StorageError> {
+        DataDir::require_empty(path)?;
+        fs::create_dir_all(path).map_err(StorageError::io("create", path))?;
+        let dir = DataDir {
+            id: DirectoryId::random().map_err(StorageError::io("name", path))?,
+            standing: Mutex::new(Standing {
+                stage: Stage::Member,
+                cluster: beginning.cluster,
+            }),
+            _lock: lock(path)?,
+            path: path.to_path_buf(),
+        };
+        dir.initialise(node_id, beginning, fill)?;
+        dir.check_used()?;
+        Ok(dir)
+    }
+
+    /// Refuses a directory that has anything in it.
+    pub fn require_empty(path: &Path) -> Result<(), StorageError> {
+        let mut items = match fs::read_dir(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            items => items.map_err(StorageError::io("list", path))?,
+        };
+        match items.next() {
+            None => Ok(()),
+            Some(_) => Err(StorageError::NotEmpty {
+                dir: path.to_path_buf(),
+            }),
+        }
+    }
+
+    /// The node that the directory at `path` belongs to; `None` if it is not used.
+    pub fn owner(path: &Path) -> Result<Option<i32>, StorageError> {
+        let identity = path.join(IDENTITY);
+        let Some(body) = record::read(&identity, Kind::Identity)? else {
+            return Ok(None);
+        };
+        let (node_id, _) = decode_identity(&body)
+            .ok_or_else(|| StorageError::damaged(&identity, "it names no node"))?;
+        Ok(Some(node_id))
+    }
+
     /// Locks the directory for node `node_id`; at the first start creates it, with
     /// `first_config` as the cluster configuration.
     ///
@@ -93,7 +155,14 @@ impl DataDir {
             _lock: lock,
         };
         match (used, known) {
-            (false, _) => dir.initialise(node_id, first_config)?,
+            (false, _) => {
+                let beginning = Beginning {
+                    config: first_config,
+                    state: &[],
+                    cluster: first.cluster,
+                };
+                dir.initialise(node_id, beginning, |_| Ok(()))?
+            }
             // Written before directories had names.
             (true, None) => dir.write_identity(node_id)?,
             (true, Some(_)) => {}
@@ -204,7 +273,12 @@ impl DataDir {
 
     /// Creates all parts, the identity last: with it the directory counts as used. Before that
     /// no entry and no vote can have been stored, so an interrupted attempt is simply repeated.
-    fn initialise(&self, node_id: i32, first_config: &[u8]) -> Result<(), StorageError> {
+    fn initialise(
+        &self,
+        node_id: i32,
+        beginning: Beginning<'_>,
+        fill: impl FnOnce(&Path) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
         for dir in [self.log_path(), self.snapshots_path()] {
             let used = fs::read_dir(&dir).is_ok_and(|mut items| items.next().is_some());
             if used {
@@ -215,8 +289,9 @@ impl DataDir {
             }
             fs::create_dir_all(&dir).map_err(StorageError::io("create", &dir))?;
         }
-        self.save_config(first_config)?;
-        self.save_state(&[])?;
+        fill(&self.snapshots_path())?;
+        self.save_config(beginning.config)?;
+        self.save_state(beginning.state)?;
         self.write_identity(node_id)?;
         match self.path.parent().filter(|p| !p.as_os_str().is_empty()) {
             Some(parent) => record::sync_dir(parent),

@@ -50,6 +50,16 @@ pub enum StorageError {
         /// The id of the node that was to use it.
         wanted: i32,
     },
+    /// A directory that is to be filled has something in it.
+    #[error(
+        "{} is not empty: give a directory that is, or a path where there is none. Nothing was \
+         changed",
+        dir.display()
+    )]
+    NotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// A file's bytes are not what this program wrote.
     #[error(
         "{} is damaged: {reason}. Nothing was changed. {ADVICE}",

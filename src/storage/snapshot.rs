@@ -8,11 +8,15 @@
 //! A snapshot is written to a temporary file, synced, renamed and the directory synced; only then
 //! does anybody hear of it. A transfer between nodes sends the file as it is, in pieces.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
 
 use super::error::StorageError;
 use super::record::{publish, sync_dir};
@@ -60,6 +64,19 @@ pub struct Snapshot {
     pub body: Vec<u8>,
 }
 
+/// A finished snapshot as it lies on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// Which one.
+    pub id: SnapshotId,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written or received.
+    pub written_at: SystemTime,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+}
+
 /// The snapshots in one directory. All methods may be called from any thread.
 #[derive(Debug)]
 pub struct SnapshotStore {
@@ -72,6 +89,8 @@ pub struct SnapshotStore {
 struct Index {
     ids: Vec<SnapshotId>,
     newest: Option<(SnapshotId, Vec<u8>)>,
+    /// Hashes of files that were asked for; finished files never change.
+    hashes: BTreeMap<SnapshotId, [u8; 32]>,
 }
 
 impl SnapshotStore {
@@ -97,7 +116,10 @@ impl SnapshotStore {
         ids.sort_unstable();
         Ok(SnapshotStore {
             dir: dir.to_path_buf(),
-            index: Mutex::new(Index { ids, newest: None }),
+            index: Mutex::new(Index {
+                ids,
+                ..Index::default()
+            }),
         })
     }
 
@@ -156,6 +178,49 @@ impl SnapshotStore {
     /// Id and metadata of the newest snapshot written, received or loaded.
     pub fn newest(&self) -> Option<(SnapshotId, Vec<u8>)> {
         self.lock().newest.clone()
+    }
+
+    /// The finished snapshots, by index. Reads those whole that are looked at for the first time.
+    pub fn files(&self) -> Result<Vec<SnapshotFile>, StorageError> {
+        let ids = self.lock().ids.clone();
+        let files = ids.into_iter().map(|id| self.open_file(id));
+        let files = files.filter_map(|opened| Some(opened.transpose()?.map(|(file, _)| file)));
+        files.collect()
+    }
+
+    /// The finished snapshot of `index`, opened for reading; it stays readable even if it is
+    /// removed meanwhile. `None` if there is none.
+    pub fn open_index(&self, index: u64) -> Result<Option<(SnapshotFile, File)>, StorageError> {
+        let ids = self.lock().ids.clone();
+        match ids.into_iter().rev().find(|id| id.index == index) {
+            Some(id) => self.open_file(id),
+            None => Ok(None),
+        }
+    }
+
+    /// `None` if it has been removed meanwhile.
+    fn open_file(&self, id: SnapshotId) -> Result<Option<(SnapshotFile, File)>, StorageError> {
+        let path = self.path(id);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(StorageError::io("open", &path))?,
+        };
+        let known = self.lock().hashes.get(&id).copied();
+        let sha256 = match known {
+            Some(hash) => hash,
+            None => hash_file(&mut file).map_err(StorageError::io("read", &path))?,
+        };
+        self.lock().hashes.insert(id, sha256);
+        let about = file.metadata().map_err(StorageError::io("read", &path))?;
+        let written_at = about.modified().map_err(StorageError::io("read", &path))?;
+        let bytes = about.len();
+        let described = SnapshotFile {
+            id,
+            bytes,
+            written_at,
+            sha256,
+        };
+        Ok(Some((described, file)))
     }
 
     /// Writes a snapshot whose body is produced by `write_body`; durable when it returns `Ok`.
@@ -218,6 +283,7 @@ impl SnapshotStore {
     ) -> Result<(), StorageError> {
         publish(temporary, &self.path(id))?;
         let mut index = self.lock();
+        index.hashes.remove(&id);
         if !index.ids.contains(&id) {
             index.ids.push(id);
             index.ids.sort_unstable();
@@ -226,7 +292,9 @@ impl SnapshotStore {
             index.newest = Some((id, metadata));
         }
         while index.ids.len() > KEPT {
-            let path = self.path(index.ids.remove(0));
+            let oldest = index.ids.remove(0);
+            index.hashes.remove(&oldest);
+            let path = self.path(oldest);
             if let Err(error) = fs::remove_file(&path) {
                 tracing::warn!(path = %path.display(), %error, "cannot remove an old snapshot");
             }
@@ -247,6 +315,20 @@ fn warn_of(damage: Option<(u64, StorageError)>, used: u64) {
     if let Some((index, error)) = damage {
         tracing::warn!(%error, index, used, "snapshot passed over: the log still covers it");
     }
+}
+
+/// SHA-256 of the whole file, which is at its beginning before and after.
+fn hash_file(file: &mut File) -> io::Result<[u8; 32]> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; BUFFER_LEN];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(hasher.finalize().into())
 }
 
 /// A snapshot file being sent.

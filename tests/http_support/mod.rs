@@ -22,7 +22,7 @@ use raft3d::domain::time::Timestamp;
 use raft3d::http::{self, server::Connections};
 use raft3d::identity::{ClusterId, DirectoryId};
 use raft3d::service::{FarmService, Limits};
-use raft3d::storage::Stage;
+use raft3d::storage::{SnapshotStore, Stage};
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -90,6 +90,9 @@ struct Script {
     committed: State,
     status: Status,
     snapshot: u64,
+    snapshots_asked: usize,
+    status_looks: usize,
+    snapshot_store: Option<Arc<SnapshotStore>>,
     /// How wishes to change the members are answered; one that begins is done at once, unless
     /// changes hang.
     change_error: Option<ChangeError>,
@@ -113,6 +116,9 @@ impl Fake {
                 committed: state.clone(),
                 status: initial_status(),
                 snapshot: 0,
+                snapshots_asked: 0,
+                status_looks: 0,
+                snapshot_store: None,
                 change_error: None,
                 changes_hang: false,
                 yielded: Vec::new(),
@@ -148,6 +154,21 @@ impl Fake {
     /// The index the next snapshots will cover; 0 for none.
     pub fn set_snapshot(&self, index: u64) {
         self.script().snapshot = index;
+    }
+
+    /// How often a snapshot was asked for.
+    pub fn snapshots_asked(&self) -> usize {
+        self.script().snapshots_asked
+    }
+
+    /// How often the status was looked at.
+    pub fn status_looks(&self) -> usize {
+        self.script().status_looks
+    }
+
+    /// The snapshots that the node has from now on.
+    pub fn set_snapshot_store(&self, store: Arc<SnapshotStore>) {
+        self.script().snapshot_store = Some(store);
     }
 
     /// From now on changes of the members do not begin, for this reason.
@@ -334,11 +355,19 @@ impl Consensus for Fake {
     }
 
     fn status(&self) -> Status {
-        self.script().status.clone()
+        let mut script = self.script();
+        script.status_looks += 1;
+        script.status.clone()
+    }
+
+    fn snapshots(&self) -> Option<Arc<SnapshotStore>> {
+        self.script().snapshot_store.clone()
     }
 
     fn create_snapshot(&self) -> u64 {
-        self.script().snapshot
+        let mut script = self.script();
+        script.snapshots_asked += 1;
+        script.snapshot
     }
 
     fn add_learner(&self, id: i32, raft_addr: &str) -> Result<(), ChangeError> {

@@ -1,0 +1,31 @@
+//! `GET /api/v1/cluster/backup`.
+
+use std::time::SystemTime;
+
+use axum::extract::{Extension, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
+
+use super::download::Downloads;
+use super::headers;
+use super::problem::Problem;
+use super::query::Params;
+use crate::backup;
+use crate::consensus::Consensus;
+use crate::service::FarmService;
+
+/// Streams a backup of the state, linearizable unless `?consistency=eventual` asks for this node's own.
+/// The state is an O(1) clone: commands go on being applied meanwhile.
+pub async fn stream<C: Consensus>(
+    State(service): State<FarmService<C>>,
+    Extension(downloads): Extension<Downloads>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let params = Params::parse(&uri, &["consistency"])?;
+    let place = downloads.enter()?;
+    let state = service.read(params.consistency()?).await?;
+    let index = state.applied_index();
+    let taken_at = SystemTime::now().into();
+    let body = place.stream(move |sink| backup::format::write(&state, taken_at, sink));
+    Ok(([(headers::INDEX, index)], body).into_response())
+}

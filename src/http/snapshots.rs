@@ -1,0 +1,120 @@
+//! `/api/v1/cluster/snapshots`: what this node has of snapshots.
+
+use std::io;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderName, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http::header::CONTENT_LENGTH};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use serde_json::json;
+
+use super::download::Downloads;
+use super::headers;
+use super::problem::{Problem, ProblemType};
+use super::query::Params;
+use crate::consensus::Consensus;
+use crate::domain::time::Timestamp;
+use crate::hex::hex;
+use crate::service::FarmService;
+use crate::storage::StorageError;
+use crate::storage::snapshot::SnapshotFile;
+
+/// RFC 9530: what the whole body hashes to.
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+/// A snapshot as answers show it.
+#[derive(Serialize)]
+struct View {
+    index: u64,
+    term: u64,
+    written_at: Timestamp,
+    bytes: u64,
+    sha256: String,
+}
+
+/// `GET /api/v1/cluster/snapshots`: those on this node's disk, by index.
+pub async fn list<C: Consensus>(
+    State(service): State<FarmService<C>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Params::parse(&uri, &[])?;
+    let Some(store) = service.snapshots() else {
+        return Ok(Json(Vec::<View>::new()).into_response());
+    };
+    let files = off_the_runtime(move || store.files()).await?;
+    let views: Vec<View> = files.iter().map(view).collect();
+    Ok(Json(views).into_response())
+}
+
+/// `GET /api/v1/cluster/snapshots/{index}`: the file as it lies on this node's disk.
+pub async fn get<C: Consensus>(
+    State(service): State<FarmService<C>>,
+    Extension(downloads): Extension<Downloads>,
+    index: Result<Path<u64>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Params::parse(&uri, &[])?;
+    let missing = |what: String| {
+        let detail = format!("{what}; GET /api/v1/cluster/snapshots lists those of this node");
+        Problem::new(ProblemType::NotFound, detail)
+    };
+    let Path(index) = index.map_err(|error| missing(error.body_text()))?;
+    let place = downloads.enter()?;
+    let found = match service.snapshots() {
+        Some(store) => off_the_runtime(move || store.open_index(index)).await?,
+        None => None,
+    };
+    let (about, mut file) =
+        found.ok_or_else(|| missing(format!("this node has no snapshot of index {index}")))?;
+    let body = place.stream(move |mut sink| io::copy(&mut file, &mut sink).map(|_| ()));
+    let digest = format!("sha-256=:{}:", BASE64.encode(about.sha256));
+    let headers = [
+        (CONTENT_LENGTH, about.bytes.to_string()),
+        (REPR_DIGEST, digest),
+        (headers::INDEX, about.id.index.to_string()),
+    ];
+    Ok((headers, body).into_response())
+}
+
+fn view(file: &SnapshotFile) -> View {
+    View {
+        index: file.id.index,
+        term: file.id.term,
+        written_at: file.written_at.into(),
+        bytes: file.bytes,
+        sha256: hex(&file.sha256),
+    }
+}
+
+/// Runs `work`, which reads files, where it holds up nobody else.
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let internal = |error: String| Problem::new(ProblemType::Internal, error);
+    done.map_err(|error| internal(error.to_string()))?
+        .map_err(|error| internal(error.to_string()))
+}
+
+/// `POST /api/v1/cluster/snapshots`: a snapshot of this node's applied state.
+pub async fn create<C: Consensus>(
+    State(service): State<FarmService<C>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Params::parse(&uri, &[])?;
+    let index = service.create_snapshot().ok_or_else(|| {
+        let detail = "a snapshot is under way already, or the last one is up to date; see \
+                      snapshot_index in GET /api/v1/cluster";
+        Problem::new(ProblemType::NoSnapshot, detail)
+    })?;
+    let answer = (
+        StatusCode::CREATED,
+        [(headers::INDEX, index)],
+        Json(json!({ "index": index })),
+    );
+    Ok(answer.into_response())
+}
