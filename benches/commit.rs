@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use raft3d::consensus::{Consensus, Role};
-use raft3d::domain::command::{Command, Op};
+use raft3d::domain::command::{Command, NEWEST_VERSION, Op};
 use raft3d::domain::time::Timestamp;
 use raft3d::ffi::{self, NodeOptions};
 use raft3d::raft::{Durability, FirstStart, Node, NodeConfig};
@@ -120,6 +120,7 @@ impl Setup {
             heartbeat_ms: HEARTBEAT_MS,
             snapshot_distance: SNAPSHOT_DISTANCE,
             durability: self.durability,
+            command_version: NEWEST_VERSION,
         })
         .expect("the node starts");
         let runtime = tokio::runtime::Builder::new_current_thread()

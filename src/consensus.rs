@@ -143,6 +143,8 @@ pub struct Status {
     pub directory_id: DirectoryId,
     /// `host:port` where this node is reached by the others.
     pub raft_addr: String,
+    /// The newest version of commands that this node reads.
+    pub command_version: u8,
     /// Whether this node takes part in the cluster.
     pub stage: Stage,
     /// The leader this node knows of.

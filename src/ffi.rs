@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
-use crate::raft::{Departure, Fatal, Leaders, Parting};
+use crate::raft::{Departure, Fatal, Leaders, Parting, Reader};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
 
@@ -279,6 +279,8 @@ pub struct Parts {
     pub departure: Arc<Departure>,
     /// Told of each leader.
     pub leaders: Arc<Leaders>,
+    /// The newest version of commands that is read.
+    pub command_version: u8,
 }
 
 /// The running core.
@@ -296,6 +298,7 @@ impl Core {
             fatal,
             departure,
             leaders,
+            command_version,
         } = parts;
         let notifier = bridge::new_append_notifier();
         log.set_notifier(Some(notify_core(notifier.clone(), log, fatal)));
@@ -306,9 +309,10 @@ impl Core {
             Arc::clone(log),
             Arc::clone(departure),
         );
+        let reader = Reader::new(Arc::clone(machine), Arc::clone(fatal), *command_version);
         let node = bridge::start_node(
             options,
-            Box::new(Fsm(Arc::clone(machine))),
+            Box::new(Fsm(Arc::clone(machine), reader)),
             Box::new(LogHandle(Arc::clone(log))),
             Box::new(StateHandle {
                 dir: Arc::clone(dir),
@@ -486,15 +490,15 @@ fn complete(completion: Box<Completion>, verdict: bridge::Verdict, bytes: &[u8])
     let _ = completion.0.send(answer);
 }
 
-struct Fsm(Arc<Machine>);
+struct Fsm(Arc<Machine>, Reader);
 
 impl Fsm {
     fn commit(&self, index: u64, command: &[u8]) -> Vec<u8> {
-        self.0.commit(index, command)
+        self.1.commit(index, command)
     }
 
     fn pass(&self, index: u64) {
-        self.0.pass(index);
+        self.1.pass(index);
     }
 
     fn newest_snapshot(&self) -> Vec<u8> {

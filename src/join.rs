@@ -18,7 +18,12 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What is not worth asking for again: it stays refused.
-const FINAL: [&str; 3] = ["other-node", "member-exists", "invalid-fields"];
+const FINAL: [&str; 4] = [
+    "other-node",
+    "member-exists",
+    "invalid-fields",
+    "upgrade-not-finished",
+];
 
 /// A node's way into a cluster.
 #[derive(Debug)]

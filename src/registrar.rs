@@ -1,5 +1,5 @@
-//! Makes a node known to its cluster: names a new cluster, and announces where the node is reached
-//! and which data directory it has.
+//! Makes a node known to its cluster: names a new cluster, and announces where the node is
+//! reached, which data directory it has and which commands it reads.
 
 use std::io;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub async fn register(
         record: NodeRecord {
             http_addr,
             directory: node.directory_id(),
+            command_version: node.status().command_version,
         },
     };
     while let Some(op) = what_is_missing(&node, proposed, &entry) {
@@ -63,7 +64,7 @@ fn what_is_missing(node: &Node, proposed: ClusterId, entry: &NodeEntry) -> Optio
 async fn propose(node: &Node, service: &FarmService<Node>, op: Op) {
     match service.submit(op, None).await.map(|outcome| outcome.result) {
         Ok(Ok(Reply::Cluster(id))) => info!(cluster = %id, "the cluster has a name"),
-        Ok(Err(refusal @ Refusal::OtherDirectory { .. })) => {
+        Ok(Err(refusal @ (Refusal::OtherDirectory { .. } | Refusal::OlderProgram { .. }))) => {
             node.note_stranger(refusal.to_string())
         }
         Ok(Ok(_)) => {}

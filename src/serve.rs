@@ -263,6 +263,7 @@ fn node_config(config: &Config, first_start: FirstStart) -> NodeConfig {
         heartbeat_ms: config.heartbeat_ms,
         snapshot_distance: config.snapshot_distance,
         durability: Durability::Fsync,
+        command_version: config.command_version,
     }
 }
 

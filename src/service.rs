@@ -4,6 +4,7 @@
 pub mod members;
 mod proposals;
 pub mod snapshots;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -67,6 +68,9 @@ pub enum SubmitError {
     /// The command may have been, or may yet be, carried out.
     #[error("the outcome is unknown: {0}")]
     OutcomeUnknown(String),
+    /// Not every member can read the command yet: nothing was written.
+    #[error("the upgrade of the cluster is not finished: {0}")]
+    UpgradeNotFinished(String),
     /// Too many submissions are in flight: nothing was written.
     #[error("this node has as many requests in flight as it takes")]
     Overloaded,
@@ -181,6 +185,11 @@ impl<C: Consensus> FarmService<C> {
         op: Op,
         idempotency: Option<Idempotency>,
     ) -> Result<Outcome, SubmitError> {
+        // Of the first version everybody reads everything, and most are.
+        if op.version() > 1 {
+            let state = self.consensus.state();
+            upgrade::require_finished(op.version(), &self.consensus.status(), state.roster())?;
+        }
         let place = take(&self.submissions, 1)?;
         if sabotage::reserves_outside_the_log() {
             let state = self.consensus.state();
@@ -285,9 +294,11 @@ async fn propose_barriers<C: Consensus>(
         let time = Time::from_now(limits.request_timeout);
         let result = match propose(&consensus, barrier, time).await {
             Ok(outcome) => Ok(outcome.index),
-            Err(SubmitError::NoQuorum(reason) | SubmitError::OutcomeUnknown(reason)) => {
-                Err(ReadError::NoQuorum(reason))
-            }
+            Err(
+                SubmitError::NoQuorum(reason)
+                | SubmitError::OutcomeUnknown(reason)
+                | SubmitError::UpgradeNotFinished(reason),
+            ) => Err(ReadError::NoQuorum(reason)),
             Err(SubmitError::Overloaded) => Err(ReadError::Overloaded),
             Err(SubmitError::ShuttingDown) => Err(ReadError::ShuttingDown),
             Err(SubmitError::NodeFailed(reason)) => Err(ReadError::NodeFailed(reason)),

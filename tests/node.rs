@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raft3d::consensus::{Consensus, ProposeError, Role};
-use raft3d::domain::command::{Command, Idempotency, NewPrinter, Op};
+use raft3d::domain::command::{Command, Idempotency, NEWEST_VERSION, NewPrinter, Op};
 use raft3d::domain::outcome::{Outcome, Reply};
 use raft3d::domain::time::Timestamp;
 use raft3d::raft::{Durability, FirstStart, Node, NodeConfig, StartError};
@@ -127,6 +127,7 @@ impl Cluster {
             heartbeat_ms: 75,
             snapshot_distance: self.snapshot_distance,
             durability: Durability::Fsync,
+            command_version: NEWEST_VERSION,
         }
     }
 
@@ -363,6 +364,7 @@ fn what_cannot_start_says_why() {
         heartbeat_ms: 75,
         snapshot_distance: 100,
         durability: Durability::Fsync,
+        command_version: NEWEST_VERSION,
     };
     let start = |config| match Node::start(config) {
         Ok(_) => panic!("it started"),

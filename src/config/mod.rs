@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use self::error::ConfigError;
 pub use self::settings::{ServeArgs, Settings};
 pub use self::values::{ElectionTimeout, InitialCluster, JoinAddrs, Origin};
+use crate::domain::command::NEWEST_VERSION;
 use crate::telemetry::LogFormat;
 
 const DEFAULT_HTTP_ADDR: &str = "127.0.0.1:8081";
@@ -57,6 +58,8 @@ pub struct Config {
     pub log: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The newest version of commands to read.
+    pub command_version: u8,
 }
 
 impl ServeArgs {
@@ -66,7 +69,11 @@ impl ServeArgs {
             Some(path) => Settings::from_file(path)?,
             None => Settings::default(),
         };
-        Config::from_settings(self.settings.or(file))
+        let config = Config::from_settings(self.settings.or(file))?;
+        Ok(Config {
+            command_version: self.command_version.unwrap_or(config.command_version),
+            ..config
+        })
     }
 }
 
@@ -117,6 +124,7 @@ impl Config {
             )),
             log: settings.log.unwrap_or(DEFAULT_LOG.into()),
             log_format: settings.log_format.unwrap_or_default(),
+            command_version: NEWEST_VERSION,
         };
         config.validate()?;
         Ok(config)

@@ -27,6 +27,9 @@ pub struct ServeArgs {
     /// Stop when standard input ends, as if by SIGTERM: a parent that dies takes its node along.
     #[arg(long, hide = true)]
     pub exit_with_stdin: bool,
+    /// Behave as a program that reads commands up to this version: for tests of upgrades.
+    #[arg(long, hide = true, value_name = "N")]
+    pub command_version: Option<u8>,
 }
 
 /// What one source says about a node; what it leaves out is up to the next source.

@@ -71,6 +71,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives further arguments of `serve` to the nodes that are started from now on.
+    pub fn set_extra_args(&mut self, args: &[&str]) {
+        self.layout.extra_args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    }
+
     /// Ids of the nodes that have not been seen to end.
     pub fn running(&self) -> Vec<i32> {
         let running = self.nodes.iter().filter(|node| node.pid().is_some());

@@ -28,6 +28,10 @@ impl State {
         if command.op == Op::Barrier {
             return Outcome::new(index, Ok(Reply::Barrier));
         }
+        let version = command.op.version();
+        if version > self.roster.version_used() {
+            Arc::make_mut(&mut self.roster).use_version(version);
+        }
         self.log_time = self.log_time.max(command.stamped_at);
         self.memory.expire(self.log_time);
         match &command.idempotency {
@@ -107,7 +111,7 @@ impl State {
                 Ok(Reply::NodeNoted)
             }
             Op::AdmitNode(entry) => {
-                Arc::make_mut(&mut self.roster).admit(entry);
+                Arc::make_mut(&mut self.roster).admit(entry)?;
                 Ok(Reply::NodeNoted)
             }
         }

@@ -1,9 +1,9 @@
-//! The envelope of commands and outcomes: one byte of format version, then postcard.
+//! The envelope of commands and outcomes: one byte of version, then postcard.
 
 use serde::{Deserialize, Serialize};
 
-/// The version that this build writes.
-pub(super) const FORMAT_VERSION: u8 = 1;
+/// The version of everything but commands, which have each their own.
+const FORMAT_VERSION: u8 = 1;
 
 /// Why bytes are not a command or an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,13 +12,15 @@ pub enum DecodeError {
     #[error("no bytes, not even a format version")]
     Empty,
     /// A version this build does not know.
-    #[error("format version {found}; this build reads version {FORMAT_VERSION}")]
+    #[error("version {found}; this build reads versions 1 to {newest}")]
     UnknownVersion {
         /// The version byte.
         found: u8,
+        /// The newest that is read.
+        newest: u8,
     },
     /// The bytes end early, or hold a value that is not allowed.
-    #[error("not a valid value of format version {FORMAT_VERSION}: {reason}")]
+    #[error("not a valid value: {reason}")]
     Malformed {
         /// What the decoder says.
         reason: String,
@@ -33,16 +35,29 @@ pub enum DecodeError {
 
 /// `value` in its envelope.
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_as(FORMAT_VERSION, value)
+}
+
+/// `value` in an envelope of this version.
+pub(super) fn encode_as<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     // Plain values in memory always encode. Should one not, the result is empty, which every
     // reader refuses by name: the caller is told, and nothing panics under the C++ core.
-    postcard::to_extend(value, vec![FORMAT_VERSION]).unwrap_or_default()
+    postcard::to_extend(value, vec![version]).unwrap_or_default()
 }
 
 /// The value in the envelope `bytes`. Allocates no more than the bytes can hold.
 pub(super) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
-    let (&version, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
-    if version != FORMAT_VERSION {
-        return Err(DecodeError::UnknownVersion { found: version });
+    decode_up_to(FORMAT_VERSION, bytes).map(|(_, value)| value)
+}
+
+/// The version, from 1 to `newest`, of the envelope `bytes`, and the value in it.
+pub(super) fn decode_up_to<'de, T: Deserialize<'de>>(
+    newest: u8,
+    bytes: &'de [u8],
+) -> Result<(u8, T), DecodeError> {
+    let (&found, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    if !(1..=newest).contains(&found) {
+        return Err(DecodeError::UnknownVersion { found, newest });
     }
     let (value, rest) =
         postcard::take_from_bytes(body).map_err(|error| DecodeError::Malformed {
@@ -51,5 +66,5 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, De
     if !rest.is_empty() {
         return Err(DecodeError::TrailingBytes { count: rest.len() });
     }
-    Ok(value)
+    Ok((found, value))
 }

@@ -10,6 +10,10 @@ use super::time::Timestamp;
 use super::weight::Grams;
 use crate::identity::ClusterId;
 
+/// The newest version of commands that this build reads and writes. An operation that nodes of the
+/// version before cannot read begins the next one; `docs/upgrading.md` has the rules.
+pub const NEWEST_VERSION: u8 = 1;
+
 /// One request to the state machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
@@ -116,16 +120,41 @@ pub struct FieldProblem {
 impl Command {
     /// The command as written to the log.
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode(self)
+        codec::encode_as(self.op.version(), self)
     }
 
     /// Reads a command from the log, whoever wrote it.
     pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
-        codec::decode(bytes)
+        let (version, command): (u8, Command) = codec::decode_up_to(NEWEST_VERSION, bytes)?;
+        if version != command.op.version() {
+            let reason = format!("an operation of another version than {version}");
+            return Err(DecodeError::Malformed { reason });
+        }
+        Ok(command)
+    }
+
+    /// The version that the bytes of a command have, whether or not this build reads it.
+    pub fn version_of(bytes: &[u8]) -> Option<u8> {
+        bytes.first().copied()
     }
 }
 
 impl Op {
+    /// The version of commands that first had this operation: a node reads it if it reads that
+    /// version.
+    pub fn version(&self) -> u8 {
+        match self {
+            Op::CreatePrinter(_)
+            | Op::CreateFilament(_)
+            | Op::CreateJob(_)
+            | Op::SetJobStatus { .. }
+            | Op::Barrier
+            | Op::FoundCluster(_)
+            | Op::AnnounceNode(_)
+            | Op::AdmitNode(_) => 1,
+        }
+    }
+
     /// Whether carrying it out again changes nothing, so that a proposal whose outcome is unknown
     /// may be repeated without an idempotency key.
     pub fn is_repeatable(&self) -> bool {

@@ -34,11 +34,11 @@ pub enum SnapshotError {
         expected: [u8; 8],
     },
     /// A format version this build does not know.
-    #[error("snapshot format version {found}; this build reads up to version {newest}")]
+    #[error("snapshot format version {found}; this build reads version {newest}")]
     UnknownVersion {
         /// The version found.
         found: u32,
-        /// The newest one known.
+        /// The one known.
         newest: u32,
     },
     /// The snapshot ends too early.

@@ -13,9 +13,9 @@
 //!
 //! # Versions
 //!
-//! Commands, outcomes and snapshots each carry a format version. A node must understand every
-//! version in its log: a newer command format may be proposed only once all nodes can read it.
-//! Golden files in `tests/golden` hold what older versions wrote.
+//! Commands, outcomes and snapshots each carry a version. A node must understand every version in
+//! its log, and stops at a command that is newer: such a command is proposed only once all nodes
+//! can read it (`docs/upgrading.md`). Golden files in `tests/golden` hold what older versions wrote.
 
 mod apply;
 mod codec;

@@ -142,6 +142,19 @@ pub enum Refusal {
         /// The node.
         node_id: i32,
     },
+    /// The node's program cannot read what is in the log.
+    #[error(
+        "node {node_id} reads commands up to version {reads} and the cluster uses version {used}: \
+         install a newer version of the program on it"
+    )]
+    OlderProgram {
+        /// The node.
+        node_id: i32,
+        /// The newest version it reads.
+        reads: u8,
+        /// The newest version in the log.
+        used: u8,
+    },
 }
 
 impl Outcome {

@@ -13,6 +13,8 @@ use crate::identity::{ClusterId, DirectoryId};
 pub struct Roster {
     cluster: Option<ClusterId>,
     nodes: BTreeMap<i32, NodeRecord>,
+    /// The newest version of any command applied; 0 while all were of version 1.
+    version_used: u8,
 }
 
 /// What the cluster knows of one node.
@@ -22,6 +24,8 @@ pub struct NodeRecord {
     pub http_addr: String,
     /// The data directory that holds its vote and its log.
     pub directory: DirectoryId,
+    /// The newest version of commands that it reads.
+    pub command_version: u8,
 }
 
 /// A node and what is to be known of it.
@@ -52,6 +56,16 @@ impl Roster {
         self.nodes.get(&node_id)
     }
 
+    /// The newest version of commands that a node must read to take part.
+    pub fn version_used(&self) -> u8 {
+        self.version_used.max(1)
+    }
+
+    /// Notes that a command of this version is in the log.
+    pub(super) fn use_version(&mut self, version: u8) {
+        self.version_used = self.version_used.max(version);
+    }
+
     /// Names the cluster unless it has a name; its name.
     pub(super) fn found(&mut self, proposed: ClusterId) -> ClusterId {
         *self.cluster.get_or_insert(proposed)
@@ -66,12 +80,22 @@ impl Roster {
                 node_id: entry.node_id,
             });
         }
-        self.admit(entry);
-        Ok(())
+        self.admit(entry)
     }
 
-    /// Notes a node that is about to become a member, whatever was known of its id.
-    pub(super) fn admit(&mut self, entry: &NodeEntry) {
+    /// Notes a node that is about to become a member, whatever was known of its id. One that could
+    /// not read the log is refused.
+    pub(super) fn admit(&mut self, entry: &NodeEntry) -> Result<(), Refusal> {
+        let (reads, used) = (entry.record.command_version, self.version_used());
+        if reads < used {
+            let node_id = entry.node_id;
+            return Err(Refusal::OlderProgram {
+                node_id,
+                reads,
+                used,
+            });
+        }
         self.nodes.insert(entry.node_id, entry.record.clone());
+        Ok(())
     }
 }

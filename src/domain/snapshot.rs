@@ -5,8 +5,8 @@
 //! state is checked again on reading.
 //!
 //! The bytes are checked frames (laid out in `frames.rs`): one with the header, one with the
-//! cluster's name and nodes (not in version 1), then the printers, the filaments, the print jobs, each in the order of their ids, and the remembered
-//! answers in the order given. Each of these groups begins a frame.
+//! cluster's name and nodes, then the printers, the filaments, the print jobs, each in the order of
+//! their ids, and the remembered answers in the order given. Each of these groups begins a frame.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::command::IDEMPOTENCY_KEY_LEN_MAX;
+use super::command::{IDEMPOTENCY_KEY_LEN_MAX, NEWEST_VERSION};
 use super::frames::{FrameReader, FrameWriter};
 use super::id::{INTEGER_MAX, Id};
 use super::idempotency::{Limits, Memory, Remembered};
@@ -32,8 +32,8 @@ pub use super::frames::SnapshotError;
 /// The first bytes of every snapshot.
 pub const MAGIC: [u8; 8] = *b"R3DSTATE";
 
-/// The version that this build writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 2;
+/// The version that this build writes, and the only one it reads.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// What is in the snapshot besides its objects.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,12 +62,12 @@ impl State {
         write_group(&mut frames, self.memory.iter())
     }
 
-    /// Reads a state of any version up to [`FORMAT_VERSION`], to the end of `source`. Anything
-    /// but the whole of what was written is an error that says what is wrong.
+    /// Reads a state of [`FORMAT_VERSION`], to the end of `source`. Anything but the whole of what
+    /// was written is an error that says what is wrong.
     pub fn read_snapshot(source: &mut impl Read) -> Result<State, SnapshotError> {
         let (mut frames, version) = FrameReader::begin(source, MAGIC)?;
         let state = match version {
-            1 | FORMAT_VERSION => read_state(&mut frames, version)?,
+            FORMAT_VERSION => read_state(&mut frames)?,
             found => {
                 return Err(SnapshotError::UnknownVersion {
                     found,
@@ -150,16 +150,14 @@ fn read_group<R: Read, T: DeserializeOwned>(
     frames.expect_frame_end(name)
 }
 
-fn read_state<R: Read>(
-    frames: &mut FrameReader<'_, R>,
-    version: u32,
-) -> Result<State, SnapshotError> {
+fn read_state<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, SnapshotError> {
     let header: Header = frames.read("header")?;
     frames.expect_frame_end("header")?;
-    let mut roster = Roster::default();
-    read_group(frames, "roster", u64::from(version > 1), |read| {
-        roster = read;
-        Ok(())
+    let roster: Roster = frames.read("roster")?;
+    frames.expect_frame_end("roster")?;
+    let used = roster.version_used();
+    check(used <= NEWEST_VERSION, || {
+        format!("commands of version {used} made it, and this build reads up to {NEWEST_VERSION}")
     })?;
     for next_id in [
         header.next_printer_id,

@@ -71,6 +71,7 @@ pub async fn add<C: Consensus>(
         raft_addr,
         http_addr,
         directory: theirs.directory_id,
+        command_version: theirs.command_version,
     };
     let member = service.add_member(&new).await?;
     Ok((StatusCode::CREATED, Json(member)).into_response())

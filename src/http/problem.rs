@@ -40,6 +40,8 @@ pub enum ProblemType {
     IdTaken,
     /// The node is not the one that the cluster knows by that id, or is of another cluster.
     OtherNode,
+    /// A member's program is too old for this.
+    UpgradeNotFinished,
     /// The job may not go from its status to that one.
     ForbiddenTransition,
     /// No member has the id.
@@ -98,6 +100,7 @@ impl ProblemType {
             ProblemType::BodyTimeout => "body-timeout",
             ProblemType::IdTaken => "id-taken",
             ProblemType::OtherNode => "other-node",
+            ProblemType::UpgradeNotFinished => "upgrade-not-finished",
             ProblemType::ForbiddenTransition => "forbidden-transition",
             ProblemType::UnknownMember => "unknown-member",
             ProblemType::MemberExists => "member-exists",
@@ -135,6 +138,7 @@ impl ProblemType {
             ProblemType::BodyTimeout => "The body did not come in time",
             ProblemType::IdTaken => "The id is taken",
             ProblemType::OtherNode => "The node is another one",
+            ProblemType::UpgradeNotFinished => "A node runs too old a program",
             ProblemType::ForbiddenTransition => "The job cannot change to that status",
             ProblemType::UnknownMember => "No such member",
             ProblemType::MemberExists => "The id or the address is taken",
@@ -173,6 +177,7 @@ impl ProblemType {
             ProblemType::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             ProblemType::IdTaken
             | ProblemType::OtherNode
+            | ProblemType::UpgradeNotFinished
             | ProblemType::MemberExists
             | ProblemType::ChangeInProgress
             | ProblemType::WouldLoseQuorum
@@ -339,6 +344,13 @@ impl From<SubmitError> for Problem {
                      same Idempotency-Key, or look before you repeat it without one"
                 ),
             ),
+            SubmitError::UpgradeNotFinished(_) => Problem::new(
+                ProblemType::UpgradeNotFinished,
+                format!(
+                    "{error}; nothing was written: install the newer program there, or remove what \
+                     is gone for good"
+                ),
+            ),
             SubmitError::Overloaded => Problem::new(
                 ProblemType::Overloaded,
                 format!("{error}; nothing was written, try again or ask another node"),
@@ -392,6 +404,7 @@ impl From<Refusal> for Problem {
             Refusal::IdempotencyKeyReused { .. } => (ProblemType::IdempotencyKeyReused, None),
             Refusal::InvalidIdempotencyKey { .. } => (ProblemType::InvalidHeader, None),
             Refusal::OtherDirectory { .. } => (ProblemType::OtherNode, None),
+            Refusal::OlderProgram { .. } => (ProblemType::UpgradeNotFinished, None),
             Refusal::MalformedCommand { .. } | Refusal::AlreadyApplied { .. } => {
                 (ProblemType::Internal, None)
             }

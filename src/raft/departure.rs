@@ -7,7 +7,8 @@ use tokio::sync::watch;
 pub enum Parting {
     /// It was removed.
     Removed,
-    /// The cluster knows it with another data directory; the text says so, and what to do.
+    /// The cluster knows it with another data directory, or its program is too old for the log; the
+    /// text says so, and what to do.
     Stranger(String),
 }
 

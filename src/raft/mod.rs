@@ -24,11 +24,13 @@ pub mod founding;
 mod leaders;
 pub mod machine;
 pub mod passport;
+mod reader;
 
 pub use departure::{Departure, Parting};
 pub use fatal::Fatal;
 pub use leaders::Leaders;
 use machine::Machine;
+pub use reader::Reader;
 
 /// Entries kept behind the newest snapshot, as a multiple of the snapshot distance: enough that
 /// the log and the snapshot before the newest still hold everything, and that a node which was
@@ -58,6 +60,8 @@ pub struct NodeConfig {
     pub snapshot_distance: u32,
     /// Whether the log survives the process.
     pub durability: Durability,
+    /// The newest version of commands that it reads: that of this build, but in tests of upgrades.
+    pub command_version: u8,
 }
 
 /// What a node with an empty data directory is part of.
@@ -120,6 +124,7 @@ pub struct Node {
     core: Core,
     id: i32,
     raft_addr: String,
+    command_version: u8,
     dir: Arc<DataDir>,
     machine: Arc<Machine>,
     log: Arc<Log>,
@@ -164,6 +169,7 @@ impl Node {
             fatal: Arc::clone(&fatal),
             departure: Arc::clone(&departure),
             leaders: Arc::clone(&leaders),
+            command_version: config.command_version,
         };
         let core = Core::start(&options, &parts).map_err(|reason| StartError::Core {
             node_id: config.node_id,
@@ -174,6 +180,7 @@ impl Node {
             core,
             id: config.node_id,
             raft_addr: config.raft_addr,
+            command_version: config.command_version,
             dir,
             machine,
             log,
@@ -336,6 +343,7 @@ impl Consensus for Node {
             cluster_id: standing.cluster.or(roster.cluster()),
             directory_id: self.dir.id(),
             raft_addr: self.raft_addr.clone(),
+            command_version: self.command_version,
             stage: standing.stage,
             leader: (view.leader >= 0).then_some(view.leader),
             role: self.role(&view),

@@ -246,6 +246,7 @@ mod tests {
             record: NodeRecord {
                 http_addr: "127.0.0.1:8082".into(),
                 directory: directory(2).unwrap(),
+                command_version: 1,
             },
         };
         node_after(&[

@@ -22,6 +22,8 @@ pub struct NewMember {
     pub http_addr: String,
     /// Its data directory.
     pub directory: DirectoryId,
+    /// The newest version of commands that it reads.
+    pub command_version: u8,
 }
 
 /// Why the members or the leader were not changed, or not for certain.
@@ -83,6 +85,7 @@ impl<C: Consensus> FarmService<C> {
             record: NodeRecord {
                 http_addr: new.http_addr.clone(),
                 directory: new.directory,
+                command_version: new.command_version,
             },
         };
         // First, so that the others know whom they hear when it speaks.

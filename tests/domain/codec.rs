@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use raft3d::domain::DecodeError;
-use raft3d::domain::command::Command;
+use raft3d::domain::command::{Command, NEWEST_VERSION};
 use raft3d::domain::outcome::Outcome;
 use raft3d::domain::state::State;
 
@@ -47,11 +47,11 @@ fn other_versions_and_bytes_left_over_are_errors() {
         Command::decode(&bytes),
         Err(DecodeError::TrailingBytes { count: 2 })
     );
-    for found in [0, 2, 255] {
+    for found in [0, NEWEST_VERSION + 1, 255] {
         bytes[0] = found;
-        let unknown = DecodeError::UnknownVersion { found };
-        assert_eq!(Command::decode(&bytes), Err(unknown.clone()));
-        assert_eq!(Outcome::decode(&bytes), Err(unknown));
+        let unknown = |newest| DecodeError::UnknownVersion { found, newest };
+        assert_eq!(Command::decode(&bytes), Err(unknown(NEWEST_VERSION)));
+        assert_eq!(Outcome::decode(&bytes), Err(unknown(1)));
     }
 }
 

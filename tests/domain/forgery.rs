@@ -1,6 +1,8 @@
 //! Snapshots with good checksums and bad contents.
 
-use raft3d::domain::command::Op;
+use std::collections::BTreeMap;
+
+use raft3d::domain::command::{NEWEST_VERSION, Op};
 use raft3d::domain::id::{INTEGER_MAX, Id};
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, FilamentType, JobStatus, PrintJob, Printer};
@@ -295,4 +297,25 @@ fn counts_and_strings_that_lie_are_refused() {
     let error =
         read(&sealed(&[bytes_of(&header), no_roster(), printer])).expect_err("no such string");
     assert!(matches!(error, SnapshotError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn a_state_made_by_commands_that_are_too_new_is_refused() {
+    let header = Header::of_an_empty_farm();
+    let with = |version_used: u8| {
+        let roster = (None::<()>, BTreeMap::<i32, ()>::new(), version_used);
+        let empty = Vec::new();
+        read(&sealed(&[
+            bytes_of(&header),
+            bytes_of(&roster),
+            empty.clone(),
+            empty.clone(),
+            empty.clone(),
+            empty,
+        ]))
+    };
+    let too_new = with(NEWEST_VERSION + 1).expect_err("commands that this build cannot read");
+    let told = format!("commands of version {}", NEWEST_VERSION + 1);
+    assert!(too_new.to_string().contains(&told), "{too_new}");
+    assert!(with(NEWEST_VERSION).is_ok());
 }

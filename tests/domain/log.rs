@@ -1,6 +1,6 @@
 //! Log entries: each is passed once, in order, whatever it holds.
 
-use raft3d::domain::command::Op;
+use raft3d::domain::command::{NEWEST_VERSION, Op};
 use raft3d::domain::outcome::{Refusal, Reply};
 use raft3d::domain::state::State;
 
@@ -49,12 +49,12 @@ fn bytes_that_are_no_command_are_refused_and_passed() {
     let mut farm = Farm::stocked();
     let good = command(1, new_printer(None)).encode();
     let mut later_version = good.clone();
-    later_version[0] = 2;
+    later_version[0] = NEWEST_VERSION + 1;
     let mut longer = good.clone();
     longer.push(0);
     for (bytes, told) in [
         (&[][..], "no bytes"),
-        (&later_version, "format version 2"),
+        (&later_version, "this build reads versions 1 to"),
         (&good[..good.len() - 1], "not a valid value"),
         (&longer, "1 bytes left over"),
     ] {

@@ -88,6 +88,7 @@ pub fn node_entry(node_id: i32, port: u16, directory: u8) -> NodeEntry {
         record: NodeRecord {
             http_addr: format!("127.0.0.1:{port}"),
             directory: directory_id(directory),
+            command_version: 1,
         },
     }
 }

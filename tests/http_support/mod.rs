@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use exposition::Page;
 use raft3d::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
-use raft3d::domain::command::{Command, Op};
+use raft3d::domain::command::{Command, NEWEST_VERSION, Op};
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
 use raft3d::http::{self, server::Connections};
@@ -418,6 +418,7 @@ fn initial_status() -> Status {
         node_id: NODE_ID,
         cluster_id: ClusterId::from_bytes([1; 16]),
         directory_id: DirectoryId::from_bytes([2; 16]).expect("an identity"),
+        command_version: NEWEST_VERSION,
         raft_addr: format!("127.0.0.1:{}", 9080 + NODE_ID),
         stage: Stage::Member,
         leader: Some(1),
