@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::domain::command::{Command, NEWEST_VERSION};
 use crate::domain::state::State;
 use crate::hex::hex;
 use crate::identity::ClusterId;
@@ -64,6 +65,12 @@ pub enum RecoverError {
     /// An entry is not readable.
     #[error("entry {0} of the log cannot be read")]
     Unreadable(u64),
+    /// A newer program wrote the entry.
+    #[error(
+        "entry {0} of the log is a command of version {1}, and this program reads versions up to \
+         {NEWEST_VERSION}: use the program that the lost nodes ran"
+    )]
+    TooNew(u64, u8),
     /// No name for the cluster.
     #[error("cannot draw a name for the new cluster: {0}")]
     NoName(io::Error),
@@ -133,7 +140,12 @@ fn replay(log: &Log, state: &mut State) -> Result<(), RecoverError> {
         let entries = entries.filter(|entries| !entries.is_empty());
         for (index, entry) in (next..).zip(entries.ok_or(RecoverError::Unreadable(next))?) {
             match entry.kind {
-                COMMAND => drop(state.apply_bytes(index, &entry.data)),
+                COMMAND => match Command::version_of(&entry.data) {
+                    version if version > NEWEST_VERSION => {
+                        return Err(RecoverError::TooNew(index, version));
+                    }
+                    _ => drop(state.apply_bytes(index, &entry.data)),
+                },
                 _ => state.advance(index),
             }
         }

@@ -133,9 +133,10 @@ impl Command {
         Ok(command)
     }
 
-    /// The version that the bytes of a command have, whether or not this build reads it.
-    pub fn version_of(bytes: &[u8]) -> Option<u8> {
-        bytes.first().copied()
+    /// The version that the bytes of a command claim, whether or not this build reads it; 0 if there
+    /// are none.
+    pub fn version_of(bytes: &[u8]) -> u8 {
+        bytes.first().copied().unwrap_or_default()
     }
 }
 

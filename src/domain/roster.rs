@@ -47,7 +47,7 @@ impl Roster {
     pub(super) fn of(cluster: ClusterId) -> Roster {
         Roster {
             cluster: Some(cluster),
-            nodes: BTreeMap::new(),
+            ..Roster::default()
         }
     }
 

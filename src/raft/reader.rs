@@ -33,7 +33,7 @@ impl Reader {
     /// Applies the command at `index` and returns the encoded outcome; nothing, which is no outcome,
     /// if it or one before it cannot be read.
     pub fn commit(&self, index: u64, command: &[u8]) -> Vec<u8> {
-        let version = Command::version_of(command).unwrap_or_default();
+        let version = Command::version_of(command);
         if version > self.newest && !self.stopped.swap(true, Ordering::AcqRel) {
             self.fatal.report(format!(
                 "the log has a command of version {version} at index {index}, and this program \
