@@ -1,7 +1,8 @@
 //! Runs the commands of the documentation against a cluster.
 //!
 //! In a block marked `console`, a line that begins with `$ ` is a command. It must succeed, and the
-//! lines behind it must be in its output, in this order; `...` stands for anything.
+//! lines behind it must be in its output, in this order; `...` stands for anything. Lines that begin
+//! with `# ` are for the reader.
 
 mod cluster_support;
 
@@ -31,7 +32,7 @@ fn examples(page: &str) -> Vec<Example> {
                 command: command.to_owned(),
                 output: Vec::new(),
             });
-        } else if inside {
+        } else if inside && !line.is_empty() && !line.starts_with("# ") {
             let example = examples.last_mut().expect("a command before its output");
             example.output.push(line.to_owned());
         }
@@ -122,6 +123,11 @@ async fn run(page: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn getting_started_works_as_written() {
     run("docs/getting-started.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readme_s_first_steps_work_as_written() {
+    run("README.md").await;
 }
 
 #[test]
