@@ -1,6 +1,6 @@
 //! Backups: the whole replicated state in one file that can tell whether it is intact.
 //!
-//! * [`format`]: how a state becomes a backup and comes back, in bounded memory on the way out.
+//! * [`mod@format`]: how a state becomes a backup and comes back, in bounded memory on the way out.
 //! * [`restore`]: a new cluster from a backup.
 //! * [`recover`]: a new cluster from what one node of a lost one still has.
 //!

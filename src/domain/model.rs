@@ -7,14 +7,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::id::Id;
 use super::time::Timestamp;
 use super::weight::Grams;
 
 /// A 3D printer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Printer {
     /// Unique among printers.
     pub id: Id,
@@ -29,7 +28,7 @@ pub struct Printer {
 }
 
 /// A roll of filament.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filament {
     /// Unique among filaments.
     pub id: Id,
@@ -49,7 +48,7 @@ pub struct Filament {
 }
 
 /// A job: one print on one printer from one roll.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrintJob {
     /// Unique among print jobs.
     pub id: Id,
@@ -70,7 +69,7 @@ pub struct PrintJob {
 }
 
 /// The plastics a roll may be of. The order is the binary form: append only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum FilamentType {
     /// Polylactic acid.
@@ -132,7 +131,7 @@ impl FromStr for FilamentType {
 }
 
 /// Where a print job is in its life. The order is the binary form: append only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum JobStatus {
     /// Waits for its printer; its grams are reserved.
     Queued,

@@ -43,11 +43,13 @@ impl Roster {
         self.cluster
     }
 
-    /// The roster of a new cluster that has its name already.
-    pub(super) fn of(cluster: ClusterId) -> Roster {
+    /// The roster of a new cluster that begins with the same farm: it knows no node yet, but its
+    /// nodes have to read what made the farm.
+    pub(super) fn refounded(&self, cluster: ClusterId) -> Roster {
         Roster {
             cluster: Some(cluster),
-            ..Roster::default()
+            nodes: BTreeMap::new(),
+            version_used: self.version_used,
         }
     }
 
@@ -97,5 +99,28 @@ impl Roster {
         }
         self.nodes.insert(entry.node_id, entry.record.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refounded_cluster_has_a_new_name_and_asks_as_much_of_its_nodes() {
+        let name = |byte| ClusterId::from_bytes([byte; 16]).unwrap();
+        let mut old = Roster::default();
+        old.found(name(1));
+        old.use_version(2);
+        let record = NodeRecord {
+            http_addr: "127.0.0.1:8081".into(),
+            directory: DirectoryId::from_bytes([1; 16]).unwrap(),
+            command_version: 2,
+        };
+        assert!(old.admit(&NodeEntry { node_id: 1, record }).is_ok());
+        let new = old.refounded(name(2));
+        assert_eq!(new.cluster(), Some(name(2)));
+        assert_eq!(new.node(1), None);
+        assert_eq!(new.version_used(), 2);
     }
 }

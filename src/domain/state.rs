@@ -69,7 +69,7 @@ impl State {
     /// The same farm as the beginning of `cluster`, which is new: of the nodes of the cluster that it
     /// comes from nothing is known there. The log goes on at the same index.
     pub fn refounded(mut self, cluster: ClusterId) -> State {
-        self.roster = Arc::new(Roster::of(cluster));
+        self.roster = Arc::new(self.roster.refounded(cluster));
         self
     }
 
