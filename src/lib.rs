@@ -10,11 +10,12 @@
 //! * [`backup`]: backups, and new clusters from them.
 //! * [`service`]: submits commands, reads state at the asked consistency.
 //! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
-//! * [`serve`]: one node put together; [`join`], [`registrar`], [`supervisor`], [`config`] and [`telemetry`]
+//! * [`serve`]: one node put together; [`bootstrap`], [`join`], [`registrar`], [`supervisor`], [`config`] and [`telemetry`]
 //!   beside it.
 //! * [`cli`]: the command line; [`client`], [`demo`]: its other halves.
 
 pub mod backup;
+pub mod bootstrap;
 pub mod cli;
 pub mod client;
 pub mod config;

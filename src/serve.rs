@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, info, warn};
 
+use crate::bootstrap::{self, Candidate};
 use crate::client::api::ClientError;
 use crate::config::{Config, Origin};
 use crate::consensus::{Consensus, Role};
@@ -107,10 +108,10 @@ async fn run_node(
         Origin::InitialCluster(_) => None,
         Origin::Join(join) => Some(Joiner::new(join.addrs()).map_err(ServeError::JoinAddrs)?),
     };
-    let first_start = tokio::select! {
+    let (first_start, listener) = tokio::select! {
         // A node that need not wait starts, and stops, in good order.
         biased;
-        first_start = first_start(&config, joiner.as_mut()) => first_start,
+        ready = first_start(&config, joiner.as_mut(), listener) => ready?,
         () = &mut shutdown => return Ok(()),
     };
     let node = Arc::new(
@@ -227,16 +228,57 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| ServeError::Http(io::Error::other(error)))
 }
 
-/// What a node with an empty data directory is to be part of. A node that joins learns it from the
-/// others, and waits for them.
-async fn first_start(config: &Config, joiner: Option<&mut Joiner>) -> FirstStart {
-    match (&config.origin, joiner) {
-        (Origin::InitialCluster(nodes), _) => FirstStart::Found(nodes.nodes().to_vec()),
-        (Origin::Join(_), Some(joiner)) if !DataDir::is_used(&config.data_dir) => {
-            FirstStart::Join(joiner.cluster().await)
+/// What a node with an empty data directory is to be part of. A node that joins, or founds a cluster with
+/// others, learns it from them, and waits for them; `listener` is given back.
+async fn first_start(
+    config: &Config,
+    joiner: Option<&mut Joiner>,
+    listener: TcpListener,
+) -> Result<(FirstStart, TcpListener), ServeError> {
+    let addrs = match &config.origin {
+        Origin::InitialCluster(nodes) => {
+            return Ok((FirstStart::Found(nodes.nodes().to_vec()), listener));
         }
-        (Origin::Join(_), _) => FirstStart::Past,
+        Origin::Join(addrs) => addrs.addrs(),
+    };
+    match joiner {
+        Some(joiner) if !DataDir::is_used(&config.data_dir) => match config.bootstrap_expect {
+            Some(_) => bootstrap(config, addrs, listener).await,
+            None => Ok((FirstStart::Join(joiner.cluster().await), listener)),
+        },
+        _ => Ok((FirstStart::Past, listener)),
     }
+}
+
+/// Shows this node to the others at `addrs`, on `listener`, until it is clear how it begins.
+async fn bootstrap(
+    config: &Config,
+    addrs: &[String],
+    listener: TcpListener,
+) -> Result<(FirstStart, TcpListener), ServeError> {
+    let mut addrs = addrs.to_vec();
+    addrs.sort();
+    let candidate = Candidate {
+        node_id: config.node_id,
+        raft_addr: config.raft_addr.clone(),
+        bootstrap: addrs,
+    };
+    let listener = listener.into_std()?;
+    let waiting = TcpListener::from_std(listener.try_clone()?)?;
+    let bounds = http::server::Bounds::of_this_process();
+    let (decided, stop) = oneshot::channel::<()>();
+    let router = http::waiting::router(candidate.clone());
+    let connections = http::server::Connections::default();
+    let server = http::server::serve(waiting, router, bounds, connections, async {
+        // An error means that nobody waits any more.
+        let _ = stop.await;
+    });
+    tokio::spawn(server.in_current_span());
+    let first_start = bootstrap::wait(&candidate).await;
+    // The server has ended already if nobody listens.
+    let _ = decided.send(());
+    let first_start = first_start.map_err(ServeError::JoinAddrs)?;
+    Ok((first_start, TcpListener::from_std(listener)?))
 }
 
 /// Where the other nodes reach the API that listens at `http_addr`: on the host where they reach

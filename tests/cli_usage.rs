@@ -59,6 +59,7 @@ fn help_of_serve_documents_every_option_with_variable_and_default() {
         ),
         ("initial-cluster", "Required unless --join is given"),
         ("join", ""),
+        ("bootstrap-expect", ""),
         ("snapshot-distance", "[default: 10000]"),
         ("snapshot-interval-s", "[default: 3600]"),
         ("election-timeout-ms", "[default: 300..600]"),

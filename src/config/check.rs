@@ -1,5 +1,6 @@
 //! What makes settings right: each value by itself, and how they go together.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Config;
@@ -42,6 +43,9 @@ impl Config {
             Origin::InitialCluster(nodes) => self.validate_membership(nodes)?,
             Origin::Join(_) => self.validate_reachable()?,
         }
+        if let Some(expected) = self.bootstrap_expect {
+            self.validate_bootstrap(expected)?;
+        }
         check_addr("http-addr", &self.http_addr)?;
         if self.http_addr == self.raft_addr {
             return Err(ConfigError::Clash(format!(
@@ -68,6 +72,28 @@ impl Config {
             )));
         }
         Ok(())
+    }
+
+    /// Two lists of fewer nodes than those of --join could found two clusters.
+    fn validate_bootstrap(&self, expected: u32) -> Result<(), ConfigError> {
+        let listed = match &self.origin {
+            Origin::Join(addrs) => addrs.addrs(),
+            Origin::InitialCluster(nodes) => {
+                return Err(ConfigError::Clash(format!(
+                    "--bootstrap-expect {expected} and --initial-cluster {nodes} exclude each \
+                     other: give --join with the first"
+                )));
+            }
+        };
+        let distinct: BTreeSet<&String> = listed.iter().collect();
+        if distinct.len() == listed.len() && u32::try_from(listed.len()) == Ok(expected) {
+            return Ok(());
+        }
+        Err(ConfigError::Clash(format!(
+            "--bootstrap-expect {expected} needs the HTTP addresses of exactly these nodes in \
+             --join, this node's among them and each once, and it is {}",
+            listed.join(",")
+        )))
     }
 
     /// The others know a node that joins by its own --raft-addr.

@@ -44,6 +44,8 @@ pub struct Config {
     pub raft_addr: String,
     /// What this node is part of.
     pub origin: Origin,
+    /// How many nodes, those of [`Origin::Join`], found a cluster if there is none.
+    pub bootstrap_expect: Option<u32>,
     /// Log entries between two snapshots, 1 or more.
     pub snapshot_distance: u32,
     /// Time between two snapshots by time; none if zero.
@@ -105,6 +107,7 @@ impl Config {
             http_addr: settings.http_addr.unwrap_or(DEFAULT_HTTP_ADDR.into()),
             raft_addr: settings.raft_addr.or(own_addr).unwrap_or_default(),
             origin,
+            bootstrap_expect: settings.bootstrap_expect,
             snapshot_distance: settings
                 .snapshot_distance
                 .unwrap_or(DEFAULT_SNAPSHOT_DISTANCE),
@@ -279,6 +282,27 @@ mod tests {
             let text = refusal(joining(addr));
             assert!(text.contains(told), "`{told}` is not in `{text}`");
         }
+    }
+
+    #[test]
+    fn nodes_that_found_a_cluster_together_are_all_listed() {
+        let settings = |join: &str, expect| Settings {
+            join: Some(join.parse().unwrap()),
+            bootstrap_expect: Some(expect),
+            ..joining(Some("127.0.0.1:9081"))
+        };
+        let config = Config::from_settings(settings("a:1,b:1,c:1", 3)).unwrap();
+        assert_eq!(config.bootstrap_expect, Some(3));
+        for (join, expect) in [("a:1,b:1", 3), ("a:1,b:1,c:1", 2), ("a:1,b:1,a:1", 3)] {
+            let text = refusal(settings(join, expect));
+            let told = format!("--bootstrap-expect {expect}");
+            assert!(text.contains(&told) && text.contains(join), "{text}");
+        }
+        let founded_otherwise = Settings {
+            bootstrap_expect: Some(3),
+            ..self::settings()
+        };
+        assert!(refusal(founded_otherwise).contains("--initial-cluster"));
     }
 
     #[test]

@@ -84,6 +84,16 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub join: Option<JoinAddrs>,
+    /// Number of nodes with empty data directories that find each other and found a cluster: --join
+    /// is then the list of exactly these nodes, this one among them, the same for each. If there is
+    /// a cluster already, that is joined
+    #[arg(
+        long,
+        value_name = "N",
+        env = "RAFT3D_BOOTSTRAP_EXPECT",
+        hide_env_values = true
+    )]
+    pub bootstrap_expect: Option<u32>,
     /// Log entries between two snapshots [default: 10000]
     #[arg(
         long,
@@ -168,6 +178,7 @@ impl Settings {
             raft_addr: self.raft_addr.or(other.raft_addr),
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
             join: self.join.or(other.join),
+            bootstrap_expect: self.bootstrap_expect.or(other.bootstrap_expect),
             snapshot_distance: self.snapshot_distance.or(other.snapshot_distance),
             snapshot_interval_s: self.snapshot_interval_s.or(other.snapshot_interval_s),
             election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),

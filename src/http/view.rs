@@ -2,7 +2,6 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::domain::id::Id;
 use crate::domain::model::{Filament, Kind, PrintJob, Printer};
@@ -26,39 +25,35 @@ pub enum View<'a> {
     /// A printer as stored.
     Printer(&'a Printer),
     /// A filament, with what is free of it.
-    Filament(FilamentView<'a>),
+    Filament {
+        /// The filament as stored.
+        #[serde(flatten)]
+        filament: &'a Filament,
+        /// What is neither used nor reserved.
+        available_weight_in_grams: Grams,
+    },
     /// A print job as stored.
     Job(&'a PrintJob),
-}
-
-/// A filament, with what is free of it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct FilamentView<'a> {
-    /// The filament as stored.
-    #[serde(flatten)]
-    filament: &'a Filament,
-    /// What is neither used nor reserved.
-    available_weight_in_grams: Grams,
 }
 
 impl<'a> View<'a> {
     /// The filament as it is in `state`.
     pub fn filament(state: &State, filament: &'a Filament) -> View<'a> {
-        View::Filament(FilamentView {
+        View::Filament {
             filament,
             available_weight_in_grams: state.available(filament),
-        })
+        }
     }
 
     /// The object that a command created or changed; `None` of a barrier.
     pub fn of_reply(reply: &'a Reply) -> Option<View<'a>> {
         match reply {
             Reply::Printer(printer) => Some(View::Printer(printer)),
-            Reply::Filament(filament) => Some(View::Filament(FilamentView {
+            Reply::Filament(filament) => Some(View::Filament {
                 filament,
                 // Commands answer with a filament only when they create it: no job has any yet.
                 available_weight_in_grams: filament.remaining_weight_in_grams,
-            })),
+            }),
             Reply::Job(job) => Some(View::Job(job)),
             Reply::Barrier | Reply::Cluster(_) | Reply::NodeNoted => None,
         }
@@ -68,7 +63,7 @@ impl<'a> View<'a> {
     pub fn id(&self) -> &'a Id {
         match self {
             View::Printer(printer) => &printer.id,
-            View::Filament(view) => &view.filament.id,
+            View::Filament { filament, .. } => &filament.id,
             View::Job(job) => &job.id,
         }
     }
@@ -77,7 +72,7 @@ impl<'a> View<'a> {
     pub fn path(&self) -> String {
         let kind = match self {
             View::Printer(_) => Kind::Printer,
-            View::Filament(_) => Kind::Filament,
+            View::Filament { .. } => Kind::Filament,
             View::Job(_) => Kind::PrintJob,
         };
         format!("{}/{}", path_of(kind), encode_segment(&self.id().key()))
