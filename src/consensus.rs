@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::state::State;
 use crate::identity::{ClusterId, DirectoryId};
@@ -101,7 +102,7 @@ pub enum ProposeError {
 }
 
 /// The part that a node plays in the present term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Follows a leader, or waits for one.
@@ -113,7 +114,7 @@ pub enum Role {
 }
 
 /// One member of the cluster's committed configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Member {
     /// Server id, positive.
     pub id: i32,
@@ -133,7 +134,7 @@ pub struct Member {
 }
 
 /// One node's view of the cluster at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// This node's server id.
     pub node_id: i32,

@@ -7,10 +7,10 @@ use axum::body::Body;
 use http_support::{Api, FAILURE, FILAMENTS, JOBS, LISTS, Mode, NODE_ID, PRINTERS, request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use raft3d::consensus::CAUGHT_UP_GAP;
+use raft3d::domain::command::NEWEST_VERSION;
 use raft3d::service::Limits;
 use raft3d::storage::Stage;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 fn printer() -> Value {
     json!({"company": "Creality", "model": "Ender 3"})
@@ -202,38 +202,6 @@ async fn head_answers_as_get_without_a_body() {
 }
 
 #[tokio::test]
-async fn the_root_lists_endpoints_that_exist() {
-    let api = Api::new();
-    let root = api.get("/").await.expect(200);
-    let endpoints = root.json["endpoints"].as_array().unwrap();
-    assert!(!endpoints.is_empty());
-    for endpoint in endpoints {
-        let (methods, path) = endpoint.as_str().unwrap().split_once(" /").unwrap();
-        if path == "metrics" {
-            // Does not speak JSON, nor does a backup.
-            api.metrics().await;
-            continue;
-        }
-        if path == "api/v1/cluster/backup" {
-            let request = request(methods, &format!("/{path}"), "");
-            let response = api.router.clone().oneshot(request).await.unwrap();
-            assert_eq!(response.status(), 200);
-            continue;
-        }
-        for method in methods.split(", ") {
-            let answer = api
-                .request(method, &format!("/{path}").replace("{id}", "1"), "")
-                .await;
-            assert_ne!(
-                answer.json["type"], "/problems/no-such-endpoint",
-                "{endpoint}"
-            );
-            assert_ne!(answer.status.as_u16(), 405, "{endpoint}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_request_id_is_echoed_or_made() {
     let api = Api::new();
     let long = "x".repeat(128);
@@ -291,6 +259,7 @@ async fn the_cluster_is_shown_as_this_node_sees_it() {
         ("applied_index", json!(29)),
         ("snapshot_index", json!(20)),
         ("log_start_index", json!(11)),
+        ("command_version", json!(NEWEST_VERSION)),
     ];
     for (name, value) in &expected {
         assert_eq!(status[name], *value, "{name}");

@@ -7,13 +7,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::id::Id;
 use super::time::Timestamp;
 use super::weight::Grams;
 
 /// A 3D printer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Printer {
     /// Unique among printers.
     pub id: Id,
@@ -28,7 +29,7 @@ pub struct Printer {
 }
 
 /// A roll of filament.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Filament {
     /// Unique among filaments.
     pub id: Id,
@@ -48,7 +49,7 @@ pub struct Filament {
 }
 
 /// A job: one print on one printer from one roll.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PrintJob {
     /// Unique among print jobs.
     pub id: Id,
@@ -69,7 +70,7 @@ pub struct PrintJob {
 }
 
 /// The plastics a roll may be of. The order is the binary form: append only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum FilamentType {
     /// Polylactic acid.
@@ -131,7 +132,7 @@ impl FromStr for FilamentType {
 }
 
 /// Where a print job is in its life. The order is the binary form: append only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum JobStatus {
     /// Waits for its printer; its grams are reserved.
     Queued,

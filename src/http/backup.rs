@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::download::Downloads;
 use super::headers;
+use super::openapi::parameters;
+use super::openapi::problems::BackingUp;
 use super::problem::Problem;
 use super::query::Params;
 use crate::backup;
@@ -16,6 +18,17 @@ use crate::service::FarmService;
 
 /// Streams a backup of the state, linearizable unless `?consistency=eventual` asks for this node's own.
 /// The state is an O(1) clone: commands go on being applied meanwhile.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cluster/backup",
+    tag = "cluster",
+    summary = "Download a backup of the state, while commands go on being applied",
+    params(parameters::Consistency),
+    responses(
+        (status = 200, description = "For `raft3d restore`", content_type = "application/octet-stream", body = String),
+        BackingUp,
+    )
+)]
 pub async fn stream<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(downloads): Extension<Downloads>,

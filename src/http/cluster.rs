@@ -6,12 +6,20 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 
 use super::headers;
+use super::openapi::problems::OwnView;
 use super::problem::Problem;
 use super::query::Params;
-use crate::consensus::Consensus;
+use crate::consensus::{Consensus, Status};
 use crate::service::FarmService;
 
 /// `GET /api/v1/cluster`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cluster",
+    tag = "cluster",
+    summary = "The node's own view of the cluster",
+    responses((status = 200, description = "The view", body = Status), OwnView)
+)]
 pub async fn status<C: Consensus>(
     State(service): State<FarmService<C>>,
     uri: Uri,

@@ -5,10 +5,13 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use super::fields::Fields;
+use super::openapi::parameters::{Consistency, IdempotencyKey, ObjectId, Page};
+use super::openapi::problems::{Creating, Listing, Reading};
+use super::openapi::schemas;
 use super::problem::Problem;
 use super::query::Params;
 use super::read::PathId;
-use super::view::{Collection, View};
+use super::view::{Collection, FilamentView, View};
 use super::{list, read, write};
 use crate::consensus::Consensus;
 use crate::domain::command::{NewFilament, Op};
@@ -17,6 +20,21 @@ use crate::domain::weight::Grams;
 use crate::service::FarmService;
 
 /// `POST /api/v1/filaments`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/filaments",
+    tag = "filaments",
+    summary = "Add a filament",
+    params(IdempotencyKey),
+    request_body = schemas::NewFilament,
+    responses(
+        (status = 201, description = "The filament", body = FilamentView, headers(
+            ("Location" = String, description = "Path of the filament"),
+            ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
+        )),
+        Creating,
+    )
+)]
 pub async fn create<C: Consensus>(
     State(service): State<FarmService<C>>,
     request: Request,
@@ -25,6 +43,19 @@ pub async fn create<C: Consensus>(
 }
 
 /// `GET /api/v1/filaments`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/filaments",
+    tag = "filaments",
+    summary = "List filaments",
+    params(Page, Consistency),
+    responses(
+        (status = 200, description = "In the order of their ids: integers first", body = Vec<FilamentView>, headers(
+            ("Link" = String, description = "With `rel=\"next\"`: the next page, if there is one"),
+        )),
+        Listing,
+    )
+)]
 pub async fn list<C: Consensus>(
     State(service): State<FarmService<C>>,
     uri: Uri,
@@ -34,6 +65,14 @@ pub async fn list<C: Consensus>(
 }
 
 /// `GET /api/v1/filaments/{id}`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/filaments/{id}",
+    tag = "filaments",
+    summary = "Show a filament",
+    params(ObjectId, Consistency),
+    responses((status = 200, description = "The filament", body = FilamentView), Reading)
+)]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     id: PathId,

@@ -5,18 +5,46 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::openapi::problems::Readiness;
+use super::openapi::schemas;
 use super::problem::{Problem, ProblemType};
 use crate::consensus::{CAUGHT_UP_GAP, Consensus, Status};
 use crate::service::FarmService;
 use crate::storage::Stage;
 
-/// `GET /livez`, and `GET /healthz` as others call it: the process is up and its runtime answers.
-/// To be started again does not help a node that says so, however unready it is.
-pub async fn alive() -> Response {
+/// `GET /livez`: the process is up and its runtime answers. To be started again does not help a
+/// node that says so, however unready it is.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "watching",
+    summary = "Whether the process is alive",
+    responses((status = 200, description = "It is", body = schemas::Health))
+)]
+pub async fn live() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
+/// `GET /healthz`, as others call it.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "watching",
+    summary = "Whether the process is alive",
+    responses((status = 200, description = "It is", body = schemas::Health))
+)]
+pub async fn healthy() -> Response {
+    live().await
+}
+
 /// `GET /readyz`: the node knows a leader and is caught up, and so can serve every request.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "watching",
+    summary = "Whether the node can serve every request",
+    responses((status = 200, description = "It is ready", body = schemas::Health), Readiness)
+)]
 pub async fn ready<C: Consensus>(
     State(service): State<FarmService<C>>,
 ) -> Result<Response, Problem> {

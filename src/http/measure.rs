@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+use super::openapi::problems::OwnFault;
 use super::problem::{Problem, ProblemType};
 use crate::metrics::{self, Metrics};
 use crate::telemetry;
@@ -135,6 +136,16 @@ fn method_name(method: &Method) -> &'static str {
 }
 
 /// `GET /metrics`, in Prometheus' text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "watching",
+    summary = "What can be watched of the node, for Prometheus",
+    responses(
+        (status = 200, description = "Prometheus' text format", body = String, content_type = metrics::CONTENT_TYPE),
+        OwnFault,
+    )
+)]
 pub async fn show(Extension(metrics): Extension<Arc<Metrics>>) -> Result<Response, Problem> {
     // It asks the core and reads files of the system: nobody else is to wait for that.
     let text = tokio::task::spawn_blocking(move || metrics.text()).await;

@@ -7,8 +7,11 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::rejection::PathRejection};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::fields::Fields;
+use super::openapi::problems::{HandingOver, Joining, ListingMembers, Promoting, Removing};
+use super::openapi::{parameters, schemas};
 use super::peers::{self, Peers};
 use super::problem::{Problem, ProblemType};
 use crate::consensus::{Consensus, Member, Role};
@@ -18,15 +21,24 @@ use crate::service::members::{MembersError, NewMember};
 /// The id in a path, as axum decodes it.
 type NodeId = Result<Path<i32>, PathRejection>;
 
-/// A member as answers show it.
-#[derive(Serialize)]
+/// A member as the leader shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MemberInList)]
 struct View<'a> {
     #[serde(flatten)]
     member: &'a Member,
+    /// Whether it leads.
     leader: bool,
 }
 
 /// `GET /api/v1/cluster/members`: as the leader sees them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cluster/members",
+    tag = "cluster",
+    summary = "The members as the leader sees them",
+    responses((status = 200, description = "The members", body = Vec<View>), ListingMembers)
+)]
 pub async fn list<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(peers): Extension<Peers>,
@@ -46,6 +58,14 @@ pub async fn list<C: Consensus>(
 
 /// `POST /api/v1/cluster/members` `{id, raft_addr, http_addr}`: takes in a node that was started to
 /// join, as a learner.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cluster/members",
+    tag = "cluster",
+    summary = "Take in a node that was started to join, as a learner",
+    request_body = schemas::NewMember,
+    responses((status = 201, description = "The member", body = Member), Joining)
+)]
 pub async fn add<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(peers): Extension<Peers>,
@@ -79,6 +99,15 @@ pub async fn add<C: Consensus>(
 
 /// `DELETE /api/v1/cluster/members/{id}`: removes a member, dead or alive. A leader that is to go
 /// hands its part over first.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/cluster/members/{id}",
+    tag = "cluster",
+    summary = "Remove a member, dead or alive",
+    description = "A leader that is to go hands its part over first. What would lose the quorum is refused.",
+    params(parameters::NodeId),
+    responses((status = 200, description = "It is removed", body = schemas::Removed), Removing)
+)]
 pub async fn remove<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(peers): Extension<Peers>,
@@ -102,6 +131,14 @@ pub async fn remove<C: Consensus>(
 }
 
 /// `POST /api/v1/cluster/members/{id}/promote`: lets a learner that has caught up vote.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cluster/members/{id}/promote",
+    tag = "cluster",
+    summary = "Let a learner that has caught up vote",
+    params(parameters::NodeId),
+    responses((status = 200, description = "The member", body = Member), Promoting)
+)]
 pub async fn promote<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(peers): Extension<Peers>,
@@ -118,6 +155,14 @@ pub async fn promote<C: Consensus>(
 }
 
 /// `POST /api/v1/cluster/transfer-leader` `{id?}`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cluster/transfer-leader",
+    tag = "cluster",
+    summary = "Have another voter lead",
+    request_body = Option<schemas::Heir>,
+    responses((status = 200, description = "Who leads now", body = schemas::Leader), HandingOver)
+)]
 pub async fn transfer_leader<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(peers): Extension<Peers>,

@@ -7,6 +7,7 @@
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
 //! * [`download`]: answers too large for memory.
 //! * [`peers`]: one node's API asks another's.
+//! * [`openapi`]: the API's description, made from the handlers, which also makes the routes.
 //! * [`measure`]: counts and times requests, and shows the node's metrics.
 //! * [`waiting`]: the API of a node that waits to found a cluster.
 //! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
@@ -23,6 +24,7 @@ pub mod idempotency;
 pub mod list;
 pub mod measure;
 pub mod members;
+pub mod openapi;
 pub mod peers;
 pub mod print_jobs;
 pub mod printers;
@@ -40,7 +42,6 @@ use std::sync::Arc;
 
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router, middleware};
 use serde_json::json;
 
@@ -48,6 +49,7 @@ use self::body::BodyMemory;
 use self::download::Downloads;
 use self::headers::RequestIds;
 use self::measure::Measures;
+use self::openapi::{Described, Routes, page, schemas};
 use self::peers::Peers;
 use self::problem::{Problem, ProblemType};
 use self::server::Connections;
@@ -62,58 +64,44 @@ pub fn router<C: Consensus>(service: FarmService<C>, connections: &Connections) 
     let ids = RequestIds::new(service.node_id());
     let peers = Peers::new(service.request_timeout());
     let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
-    Router::new()
-        .route("/", get(endpoints))
-        .route(
-            "/api/v1/printers",
-            get(printers::list::<C>).post(printers::create::<C>),
-        )
-        .route("/api/v1/printers/{id}", get(printers::get::<C>))
-        .route(
-            "/api/v1/filaments",
-            get(filaments::list::<C>).post(filaments::create::<C>),
-        )
-        .route("/api/v1/filaments/{id}", get(filaments::get::<C>))
-        .route(
-            "/api/v1/print_jobs",
-            get(print_jobs::list::<C>).post(print_jobs::create::<C>),
-        )
-        .route("/api/v1/print_jobs/{id}", get(print_jobs::get::<C>))
-        .route(
-            "/api/v1/print_jobs/{id}/status",
-            post(print_jobs::set_status::<C>),
-        )
-        .route("/api/v1/cluster", get(cluster::status::<C>))
-        .route(
-            "/api/v1/cluster/snapshots",
-            get(snapshots::list::<C>).post(snapshots::create::<C>),
-        )
-        .route(
-            "/api/v1/cluster/snapshots/{index}",
-            get(snapshots::get::<C>),
-        )
-        .route("/api/v1/cluster/backup", get(backup::stream::<C>))
-        .route(
-            "/api/v1/cluster/members",
-            get(members::list::<C>).post(members::add::<C>),
-        )
-        .route("/api/v1/cluster/members/{id}", delete(members::remove::<C>))
-        .route(
-            "/api/v1/cluster/members/{id}/promote",
-            post(members::promote::<C>),
-        )
-        .route(
-            "/api/v1/cluster/transfer-leader",
-            post(members::transfer_leader::<C>),
-        )
-        .route("/livez", get(health::alive))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready::<C>))
-        .route("/metrics", get(measure::show))
+    let (router, described) = Routes::default()
+        .on::<__path_endpoints, _>(endpoints)
+        .on::<printers::__path_list, _>(printers::list::<C>)
+        .on::<printers::__path_create, _>(printers::create::<C>)
+        .on::<printers::__path_get, _>(printers::get::<C>)
+        .on::<filaments::__path_list, _>(filaments::list::<C>)
+        .on::<filaments::__path_create, _>(filaments::create::<C>)
+        .on::<filaments::__path_get, _>(filaments::get::<C>)
+        .on::<print_jobs::__path_list, _>(print_jobs::list::<C>)
+        .on::<print_jobs::__path_create, _>(print_jobs::create::<C>)
+        .on::<print_jobs::__path_get, _>(print_jobs::get::<C>)
+        .on::<print_jobs::__path_set_status, _>(print_jobs::set_status::<C>)
+        .on::<cluster::__path_status, _>(cluster::status::<C>)
+        .on::<snapshots::__path_list, _>(snapshots::list::<C>)
+        .on::<snapshots::__path_create, _>(snapshots::create::<C>)
+        .on::<snapshots::__path_get, _>(snapshots::get::<C>)
+        .on::<backup::__path_stream, _>(backup::stream::<C>)
+        .on::<members::__path_list, _>(members::list::<C>)
+        .on::<members::__path_add, _>(members::add::<C>)
+        .on::<members::__path_remove, _>(members::remove::<C>)
+        .on::<members::__path_promote, _>(members::promote::<C>)
+        .on::<members::__path_transfer_leader, _>(members::transfer_leader::<C>)
+        .on::<health::__path_live, _>(health::live)
+        .on::<health::__path_healthy, _>(health::healthy)
+        .on::<health::__path_ready, _>(health::ready::<C>)
+        .on::<measure::__path_show, _>(measure::show)
+        .on::<openapi::__path_show, _>(openapi::show)
+        .on::<openapi::__path_show_below_api, _>(openapi::show_below_api)
+        .on::<page::__path_moved, _>(page::moved)
+        .on::<page::__path_index, _>(page::index)
+        .on::<page::__path_asset, _>(page::asset)
+        .finish();
+    router
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(stamp)
         .layer(middleware::from_fn_with_state(measures, measure::count))
+        .layer(Extension(described))
         .layer(Extension(metrics))
         .layer(Extension(BodyMemory::default()))
         .layer(Extension(Downloads::default()))
@@ -122,31 +110,18 @@ pub fn router<C: Consensus>(service: FarmService<C>, connections: &Connections) 
 }
 
 /// `GET /`: what there is.
-async fn endpoints() -> Response {
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "description",
+    summary = "What there is",
+    responses((status = 200, description = "The endpoints", body = schemas::Endpoints))
+)]
+async fn endpoints(Extension(described): Extension<Described>) -> Response {
     Json(json!({
         "name": "raft3d",
         "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": [
-            "GET, POST /api/v1/printers",
-            "GET /api/v1/printers/{id}",
-            "GET, POST /api/v1/filaments",
-            "GET /api/v1/filaments/{id}",
-            "GET, POST /api/v1/print_jobs",
-            "GET /api/v1/print_jobs/{id}",
-            "POST /api/v1/print_jobs/{id}/status",
-            "GET /api/v1/cluster",
-            "GET, POST /api/v1/cluster/snapshots",
-            "GET /api/v1/cluster/snapshots/{index}",
-            "GET /api/v1/cluster/backup",
-            "GET, POST /api/v1/cluster/members",
-            "DELETE /api/v1/cluster/members/{id}",
-            "POST /api/v1/cluster/members/{id}/promote",
-            "POST /api/v1/cluster/transfer-leader",
-            "GET /livez",
-            "GET /healthz",
-            "GET /readyz",
-            "GET /metrics",
-        ],
+        "endpoints": described.endpoints(),
     }))
     .into_response()
 }

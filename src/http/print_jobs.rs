@@ -5,6 +5,9 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 
 use super::fields::Fields;
+use super::openapi::parameters::{Consistency, IdempotencyKey, ObjectId, Page};
+use super::openapi::problems::{CreatingJob, ListingJobs, Reading, Transition};
+use super::openapi::schemas;
 use super::problem::{Problem, ProblemType};
 use super::query::Params;
 use super::read::PathId;
@@ -14,12 +17,53 @@ use super::{list, read, write};
 use crate::consensus::Consensus;
 use crate::domain::command::{NewJob, Op};
 use crate::domain::id::Id;
-use crate::domain::model::{JobStatus, Kind};
+use crate::domain::model::{JobStatus, Kind, PrintJob};
 use crate::domain::state::JobFilter;
 use crate::domain::weight::Grams;
 use crate::service::FarmService;
 
+/// Which print jobs to list.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "only described")]
+struct JobFilterParams {
+    /// Only jobs of this status
+    #[param(nullable = false)]
+    status: Option<schemas::StatusName>,
+    /// Only jobs on this printer
+    #[param(min_length = 1, max_length = 128, nullable = false)]
+    printer_id: Option<String>,
+    /// Only jobs from this filament
+    #[param(min_length = 1, max_length = 128, nullable = false)]
+    filament_id: Option<String>,
+}
+
+/// Which status a job is to have.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "only described")]
+struct StatusParam {
+    /// The status; or it is in the body
+    #[param(nullable = false)]
+    status: Option<schemas::StatusName>,
+}
+
 /// `POST /api/v1/print_jobs`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/print_jobs",
+    tag = "print jobs",
+    summary = "Add a print job",
+    params(IdempotencyKey),
+    request_body = schemas::NewPrintJob,
+    responses(
+        (status = 201, description = "The print job", body = PrintJob, headers(
+            ("Location" = String, description = "Path of the print job"),
+            ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
+        )),
+        CreatingJob,
+    )
+)]
 pub async fn create<C: Consensus>(
     State(service): State<FarmService<C>>,
     request: Request,
@@ -28,6 +72,19 @@ pub async fn create<C: Consensus>(
 }
 
 /// `GET /api/v1/print_jobs`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/print_jobs",
+    tag = "print jobs",
+    summary = "List print jobs",
+    params(Page, Consistency, JobFilterParams),
+    responses(
+        (status = 200, description = "In the order of their ids: integers first", body = Vec<PrintJob>, headers(
+            ("Link" = String, description = "With `rel=\"next\"`: the next page, if there is one"),
+        )),
+        ListingJobs,
+    )
+)]
 pub async fn list<C: Consensus>(
     State(service): State<FarmService<C>>,
     uri: Uri,
@@ -43,6 +100,14 @@ pub async fn list<C: Consensus>(
 }
 
 /// `GET /api/v1/print_jobs/{id}`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/print_jobs/{id}",
+    tag = "print jobs",
+    summary = "Show a print job",
+    params(ObjectId, Consistency),
+    responses((status = 200, description = "The print job", body = PrintJob), Reading)
+)]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     id: PathId,
@@ -55,6 +120,22 @@ pub async fn get<C: Consensus>(
 }
 
 /// `POST /api/v1/print_jobs/{id}/status`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/print_jobs/{id}/status",
+    tag = "print jobs",
+    summary = "Start a print job, finish it or cancel it",
+    description = "Queued jobs can become Running or Canceled, Running ones Done or Canceled. Done takes the \
+        job's grams off its filament. The status is in the query or in the body.",
+    params(ObjectId, StatusParam, IdempotencyKey),
+    request_body = Option<schemas::StatusChange>,
+    responses(
+        (status = 200, description = "The print job after the change", body = PrintJob, headers(
+            ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
+        )),
+        Transition,
+    )
+)]
 pub async fn set_status<C: Consensus>(
     State(service): State<FarmService<C>>,
     id: PathId,

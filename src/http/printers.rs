@@ -5,6 +5,9 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use super::fields::Fields;
+use super::openapi::parameters::{Consistency, IdempotencyKey, ObjectId, Page};
+use super::openapi::problems::{Creating, Listing, Reading};
+use super::openapi::schemas;
 use super::problem::Problem;
 use super::query::Params;
 use super::read::PathId;
@@ -12,10 +15,25 @@ use super::view::{Collection, View};
 use super::{list, read, write};
 use crate::consensus::Consensus;
 use crate::domain::command::{NewPrinter, Op};
-use crate::domain::model::Kind;
+use crate::domain::model::{Kind, Printer};
 use crate::service::FarmService;
 
 /// `POST /api/v1/printers`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/printers",
+    tag = "printers",
+    summary = "Add a printer",
+    params(IdempotencyKey),
+    request_body = schemas::NewPrinter,
+    responses(
+        (status = 201, description = "The printer", body = Printer, headers(
+            ("Location" = String, description = "Path of the printer"),
+            ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
+        )),
+        Creating,
+    )
+)]
 pub async fn create<C: Consensus>(
     State(service): State<FarmService<C>>,
     request: Request,
@@ -24,6 +42,19 @@ pub async fn create<C: Consensus>(
 }
 
 /// `GET /api/v1/printers`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/printers",
+    tag = "printers",
+    summary = "List printers",
+    params(Page, Consistency),
+    responses(
+        (status = 200, description = "In the order of their ids: integers first", body = Vec<Printer>, headers(
+            ("Link" = String, description = "With `rel=\"next\"`: the next page, if there is one"),
+        )),
+        Listing,
+    )
+)]
 pub async fn list<C: Consensus>(
     State(service): State<FarmService<C>>,
     uri: Uri,
@@ -33,6 +64,14 @@ pub async fn list<C: Consensus>(
 }
 
 /// `GET /api/v1/printers/{id}`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/printers/{id}",
+    tag = "printers",
+    summary = "Show a printer",
+    params(ObjectId, Consistency),
+    responses((status = 200, description = "The printer", body = Printer), Reading)
+)]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     id: PathId,

@@ -6,6 +6,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::headers;
 use crate::domain::command::FieldProblem;
@@ -87,7 +88,12 @@ pub enum ProblemType {
 }
 
 impl ProblemType {
-    /// Last segment of the `type` URI.
+    /// The `type` member: what programs tell problems apart by.
+    pub fn uri(self) -> String {
+        format!("/problems/{}", self.name())
+    }
+
+    /// Last segment of the URI.
     fn name(self) -> &'static str {
         match self {
             ProblemType::MalformedBody => "malformed-body",
@@ -126,7 +132,7 @@ impl ProblemType {
     }
 
     /// The same for all problems of the type.
-    fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             ProblemType::MalformedBody => "The body cannot be read as JSON",
             ProblemType::InvalidParameter => "A query parameter is invalid",
@@ -211,20 +217,30 @@ pub struct Problem {
     index: Option<u64>,
 }
 
-/// A problem as a JSON document.
-#[derive(Serialize)]
-struct Document<'a> {
+/// What was refused, and why (RFC 9457)
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Document<'a> {
+    /// What kind of problem it is, for programs
     r#type: String,
+    /// The same for all problems of the type
     title: &'a str,
+    /// The HTTP status
     status: u16,
+    /// What was wrong in this case, with which value, and what to do
     detail: &'a str,
+    /// The fields that are to blame
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<FieldError<'a>>,
 }
 
-#[derive(Serialize)]
-struct FieldError<'a> {
+/// A field that is to blame
+#[derive(Serialize, ToSchema)]
+pub struct FieldError<'a> {
+    /// JSON pointer to it (RFC 6901); empty for the whole body
     pointer: &'a str,
+    /// What is wrong with it
     detail: &'a str,
 }
 
@@ -305,7 +321,7 @@ impl IntoResponse for Problem {
         let status = self.problem_type.status();
         let errors = self.errors.iter().take(ERRORS_MAX);
         let document = Document {
-            r#type: format!("/problems/{}", self.problem_type.name()),
+            r#type: self.problem_type.uri(),
             title: self.problem_type.title(),
             status: status.as_u16(),
             detail: &self.detail,

@@ -11,9 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::download::Downloads;
 use super::headers;
+use super::openapi::problems::{Downloading, Files, Snapshotting};
+use super::openapi::{parameters, schemas};
 use super::problem::{Problem, ProblemType};
 use super::query::Params;
 use crate::consensus::Consensus;
@@ -26,17 +29,30 @@ use crate::storage::snapshot::SnapshotFile;
 /// RFC 9530: what the whole body hashes to.
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// A snapshot as answers show it.
-#[derive(Serialize)]
+/// A snapshot on a node's disk
+#[derive(Serialize, ToSchema)]
+#[schema(as = SnapshotFile)]
 struct View {
+    /// The last log index that it covers
     index: u64,
+    /// The term of that index
     term: u64,
+    /// When it was written here
     written_at: Timestamp,
+    /// How large its file is
     bytes: u64,
+    /// SHA-256 of the file, in hexadecimal digits
     sha256: String,
 }
 
 /// `GET /api/v1/cluster/snapshots`: those on this node's disk, by index.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cluster/snapshots",
+    tag = "cluster",
+    summary = "The snapshots on the node's disk",
+    responses((status = 200, description = "By index", body = Vec<View>), Files)
+)]
 pub async fn list<C: Consensus>(
     State(service): State<FarmService<C>>,
     uri: Uri,
@@ -51,6 +67,19 @@ pub async fn list<C: Consensus>(
 }
 
 /// `GET /api/v1/cluster/snapshots/{index}`: the file as it lies on this node's disk.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cluster/snapshots/{index}",
+    tag = "cluster",
+    summary = "Download a snapshot as it lies on the node's disk",
+    params(parameters::SnapshotIndex),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream", body = String, headers(
+            ("Repr-Digest" = String, description = "SHA-256 of the file (RFC 9530)"),
+        )),
+        Downloading,
+    )
+)]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(downloads): Extension<Downloads>,
@@ -101,6 +130,13 @@ async fn off_the_runtime<T: Send + 'static>(
 }
 
 /// `POST /api/v1/cluster/snapshots`: a snapshot of this node's applied state.
+#[utoipa::path(
+    post,
+    path = "/api/v1/cluster/snapshots",
+    tag = "cluster",
+    summary = "Take a snapshot of the node's state, and shorten its log",
+    responses((status = 201, description = "It was begun", body = schemas::Snapshot), Snapshotting)
+)]
 pub async fn create<C: Consensus>(
     State(service): State<FarmService<C>>,
     uri: Uri,

@@ -2,6 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::id::Id;
 use crate::domain::model::{Filament, Kind, PrintJob, Printer};
@@ -25,35 +26,39 @@ pub enum View<'a> {
     /// A printer as stored.
     Printer(&'a Printer),
     /// A filament, with what is free of it.
-    Filament {
-        /// The filament as stored.
-        #[serde(flatten)]
-        filament: &'a Filament,
-        /// What is neither used nor reserved.
-        available_weight_in_grams: Grams,
-    },
+    Filament(FilamentView<'a>),
     /// A print job as stored.
     Job(&'a PrintJob),
+}
+
+/// A filament, with what is free of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FilamentView<'a> {
+    /// The filament as stored.
+    #[serde(flatten)]
+    filament: &'a Filament,
+    /// What is neither used nor reserved.
+    available_weight_in_grams: Grams,
 }
 
 impl<'a> View<'a> {
     /// The filament as it is in `state`.
     pub fn filament(state: &State, filament: &'a Filament) -> View<'a> {
-        View::Filament {
+        View::Filament(FilamentView {
             filament,
             available_weight_in_grams: state.available(filament),
-        }
+        })
     }
 
     /// The object that a command created or changed; `None` of a barrier.
     pub fn of_reply(reply: &'a Reply) -> Option<View<'a>> {
         match reply {
             Reply::Printer(printer) => Some(View::Printer(printer)),
-            Reply::Filament(filament) => Some(View::Filament {
+            Reply::Filament(filament) => Some(View::Filament(FilamentView {
                 filament,
                 // Commands answer with a filament only when they create it: no job has any yet.
                 available_weight_in_grams: filament.remaining_weight_in_grams,
-            }),
+            })),
             Reply::Job(job) => Some(View::Job(job)),
             Reply::Barrier | Reply::Cluster(_) | Reply::NodeNoted => None,
         }
@@ -63,7 +68,7 @@ impl<'a> View<'a> {
     pub fn id(&self) -> &'a Id {
         match self {
             View::Printer(printer) => &printer.id,
-            View::Filament { filament, .. } => &filament.id,
+            View::Filament(view) => &view.filament.id,
             View::Job(job) => &job.id,
         }
     }
@@ -72,7 +77,7 @@ impl<'a> View<'a> {
     pub fn path(&self) -> String {
         let kind = match self {
             View::Printer(_) => Kind::Printer,
-            View::Filament { .. } => Kind::Filament,
+            View::Filament(_) => Kind::Filament,
             View::Job(_) => Kind::PrintJob,
         };
         format!("{}/{}", path_of(kind), encode_segment(&self.id().key()))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::identity::{self, ClusterId};
 
 /// Whether a node takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// It waits to be taken in, and elects nobody meanwhile.
