@@ -13,8 +13,8 @@ use crate::bootstrap::Candidate;
 pub fn router(candidate: Candidate) -> Router {
     Router::new()
         .route("/api/v1/cluster", get(show))
-        .route("/livez", get(health::alive))
-        .route("/healthz", get(health::alive))
+        .route("/livez", get(health::live))
+        .route("/healthz", get(health::live))
         .fallback(not_ready)
         .with_state(candidate)
 }
