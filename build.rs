@@ -125,6 +125,7 @@ fn build_glue(nuraft: &NuRaft, sanitize: &str) {
             "cpp/native_bench.cxx",
             "cpp/node.cxx",
             "cpp/server_setup.cxx",
+            "cpp/tls_credentials.cxx",
             "cpp/tracing_logger.cxx",
         ]);
     // Warnings are for our own code, whichever NuRaft this is.

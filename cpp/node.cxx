@@ -14,6 +14,7 @@
 #include "raft3d/fsm.hxx"
 #include "raft3d/server_setup.hxx"
 #include "raft3d/src/ffi.rs.h"
+#include "raft3d/tls_credentials.hxx"
 #include "raft3d/tracing_logger.hxx"
 
 namespace raft3d {
@@ -121,14 +122,18 @@ nuraft::raft_server::init_options init_options_of(const NodeOptions& options,
 }  // namespace
 
 node::node(const NodeOptions& options, rust::Box<Fsm> machine, rust::Box<LogHandle> log,
-           rust::Box<StateHandle> state, rust::Box<Passports> passports, rust::Box<LogSink> sink,
+           rust::Box<StateHandle> state, Guards guards, rust::Box<LogSink> sink,
            std::shared_ptr<append_notifier> notifier)
-    : notifier_(std::move(notifier)), logger_(nuraft::cs_new<tracing_logger>(std::move(sink))) {
+    : notifier_(std::move(notifier)),
+      logger_(nuraft::cs_new<tracing_logger>(std::move(sink))),
+      tls_(std::move(guards.tls)) {
+    nuraft::asio_service::options network = transport_options(std::move(guards.passports));
+    secure(network, tls_);
     auto store = nuraft::cs_new<durable_log>(std::move(log));
     auto manager = nuraft::cs_new<durable_state>(options.id, std::move(state), store);
-    server_ = launcher_.init(nuraft::cs_new<fsm>(std::move(machine)), manager, logger_,
-                             options.port, transport_options(std::move(passports)),
-                             params_of(options), init_options_of(options, manager));
+    server_ =
+        launcher_.init(nuraft::cs_new<fsm>(std::move(machine)), manager, logger_, options.port,
+                       network, params_of(options), init_options_of(options, manager));
     if (!server_) {
         throw std::runtime_error("cannot listen on TCP port " + std::to_string(options.port) +
                                  ": it is in use, or not permitted");
@@ -219,10 +224,10 @@ void node::shutdown() const noexcept {
 
 std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
                                  rust::Box<LogHandle> log, rust::Box<StateHandle> state,
-                                 rust::Box<Passports> passports, rust::Box<LogSink> sink,
+                                 Guards guards, rust::Box<LogSink> sink,
                                  std::shared_ptr<append_notifier> notifier) {
     return std::make_unique<node>(options, std::move(fsm), std::move(log), std::move(state),
-                                  std::move(passports), std::move(sink), std::move(notifier));
+                                  std::move(guards), std::move(sink), std::move(notifier));
 }
 
 namespace {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::client::api::{Answer, Api, ClientError, Request, failure};
+use crate::client::http::HttpClient;
 use crate::consensus::Status;
 use crate::identity::ClusterId;
 use crate::raft::FirstStart;
@@ -58,8 +59,8 @@ pub enum Decision {
 }
 
 /// Waits until `own`, which is shown meanwhile, may begin, and gives as what.
-pub async fn wait(own: &Candidate) -> Result<FirstStart, ClientError> {
-    let api = Api::new(&own.bootstrap, ANSWER_TIMEOUT)?;
+pub async fn wait(own: &Candidate, http: HttpClient) -> Result<FirstStart, ClientError> {
+    let api = Api::new(&own.bootstrap, ANSWER_TIMEOUT, http)?;
     let mut trouble = String::new();
     loop {
         let seen = look(&api).await;

@@ -15,6 +15,7 @@ use crate::raft::passport::Passports;
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
+use crate::tls::audit::TlsAudit;
 
 pub use bridge::{BenchRun, Member, NodeOptions, NodeView};
 
@@ -56,6 +57,14 @@ mod bridge {
         parallel_log: bool,
         /// Waits to be taken into a cluster and stands for no election before.
         joining: bool,
+    }
+
+    /// What keeps strangers from a server's connections.
+    struct Guards {
+        /// Shown and asked for with each message.
+        passports: Box<Passports>,
+        /// Secures the connections; null for plain ones.
+        tls: SharedPtr<tls_credentials>,
     }
 
     /// What a server knows at one moment.
@@ -189,6 +198,10 @@ mod bridge {
         /// The most detailed level listened to, in the core's numbers.
         fn level(self: &LogSink) -> i32;
         fn put(self: &LogSink, level: i32, file: &[u8], line: usize, text: &[u8]);
+
+        type TlsAudit;
+        /// A peer's certificate was refused.
+        fn refused(self: &TlsAudit, incoming: bool, subject: &[u8], reason: &[u8]);
     }
 
     unsafe extern "C++" {
@@ -196,6 +209,7 @@ mod bridge {
         include!("raft3d/durable_log.hxx");
         include!("raft3d/fsm.hxx");
         include!("raft3d/native_bench.hxx");
+        include!("raft3d/tls_credentials.hxx");
 
         type entry_sink;
         fn push(
@@ -214,13 +228,22 @@ mod bridge {
         fn new_append_notifier() -> SharedPtr<append_notifier>;
         fn notify(self: &append_notifier, ok: bool);
 
+        type tls_credentials;
+        fn new_tls_credentials(
+            chain: &[u8],
+            key: &[u8],
+            roots: &[u8],
+            audit: Box<TlsAudit>,
+        ) -> Result<SharedPtr<tls_credentials>>;
+        fn replace(self: &tls_credentials, chain: &[u8], key: &[u8], roots: &[u8]) -> Result<()>;
+
         type node;
         fn start_node(
             options: &NodeOptions,
             fsm: Box<Fsm>,
             log: Box<LogHandle>,
             state: Box<StateHandle>,
-            passports: Box<Passports>,
+            guards: Guards,
             sink: Box<LogSink>,
             notifier: SharedPtr<append_notifier>,
         ) -> Result<UniquePtr<node>>;
@@ -261,6 +284,10 @@ unsafe impl Sync for bridge::node {}
 unsafe impl Send for bridge::append_notifier {}
 // SAFETY: as above.
 unsafe impl Sync for bridge::append_notifier {}
+// SAFETY: tls_credentials.hxx: calls may come from any thread; its mutex guards what it replaces.
+unsafe impl Send for bridge::tls_credentials {}
+// SAFETY: as above.
+unsafe impl Sync for bridge::tls_credentials {}
 // SAFETY: it owns a copy of the core's handler, which the core allows to be called from any
 // thread (api.md 11.2, `create_snapshot`), and moves with its one user.
 unsafe impl Send for bridge::snapshot_done {}
@@ -281,6 +308,30 @@ pub struct Parts {
     pub leaders: Arc<Leaders>,
     /// The newest version of commands that is read.
     pub command_version: u8,
+    /// What secures the connections; they are plain without.
+    pub tls: Option<RaftTls>,
+}
+
+/// What this node shows to the others on its Raft connections, and whom it believes. Clones are
+/// the same.
+#[derive(Clone)]
+pub struct RaftTls(SharedPtr<bridge::tls_credentials>);
+
+impl RaftTls {
+    /// From this node's chain, its key, and the CA of all nodes, in PEM. The error is what OpenSSL
+    /// says of them.
+    pub fn new(chain: &[u8], key: &[u8], roots: &[u8]) -> Result<RaftTls, String> {
+        let audit = Box::new(TlsAudit::new());
+        let made = bridge::new_tls_credentials(chain, key, roots, audit);
+        made.map(RaftTls).map_err(|e| e.what().to_owned())
+    }
+
+    /// Has handshakes that begin from now on use these instead. After an error nothing has changed.
+    pub fn replace(&self, chain: &[u8], key: &[u8], roots: &[u8]) -> Result<(), String> {
+        self.0
+            .replace(chain, key, roots)
+            .map_err(|e| e.what().to_owned())
+    }
 }
 
 /// The running core.
@@ -299,6 +350,7 @@ impl Core {
             departure,
             leaders,
             command_version,
+            tls,
         } = parts;
         let notifier = bridge::new_append_notifier();
         log.set_notifier(Some(notify_core(notifier.clone(), log, fatal)));
@@ -320,7 +372,10 @@ impl Core {
                 departure: Arc::clone(departure),
                 leaders: Arc::clone(leaders),
             }),
-            Box::new(passports),
+            bridge::Guards {
+                passports: Box::new(passports),
+                tls: tls.clone().map_or_else(SharedPtr::null, |tls| tls.0),
+            },
             Box::new(LogSink {
                 span: tracing::Span::current(),
             }),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::client::api::{Answer, Api, ClientError, Request};
+use crate::client::http::HttpClient;
 use crate::consensus::{Consensus, Status};
 use crate::identity::ClusterId;
 use crate::raft::Node;
@@ -34,10 +35,10 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// A joiner that asks the nodes whose APIs are at `addrs`, any of which will do.
-    pub fn new(addrs: &[String]) -> Result<Joiner, ClientError> {
+    /// A joiner that asks the nodes whose APIs are at `addrs`, any of which will do, by `http`.
+    pub fn new(addrs: &[String], http: HttpClient) -> Result<Joiner, ClientError> {
         Ok(Joiner {
-            api: Api::new(addrs, ROUND_TIMEOUT)?,
+            api: Api::new(addrs, ROUND_TIMEOUT, http)?,
             trouble: None,
         })
     }

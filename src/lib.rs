@@ -12,10 +12,12 @@
 //! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
 //! * [`serve`]: one node put together; [`bootstrap`], [`join`], [`registrar`], [`supervisor`], [`config`] and [`telemetry`]
 //!   beside it.
-//! * [`cli`]: the command line; [`client`], [`demo`]: its other halves.
+//! * [`tls`]: certificates of a node, on both ports.
+//! * [`cli`]: the command line; [`client`], [`certs`], [`demo`]: its other halves.
 
 pub mod backup;
 pub mod bootstrap;
+pub mod certs;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -36,3 +38,4 @@ pub mod service;
 pub mod storage;
 pub mod supervisor;
 pub mod telemetry;
+pub mod tls;

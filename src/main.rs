@@ -9,7 +9,7 @@ use raft3d::backup::recover::{self, RecoverArgs, Survivor};
 use raft3d::backup::restore;
 use raft3d::cli::{self, Cli, Command};
 use raft3d::config::ServeArgs;
-use raft3d::{client, demo, serve, telemetry};
+use raft3d::{certs, client, demo, serve, telemetry};
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -39,6 +39,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Recover(args) => return run_recover(&args),
         Command::Backup(args) => client::backup::run(args).await,
         Command::Bench(args) => client::bench::run(args).await,
+        Command::Certs(verb) => certs::run(verb),
         Command::Completions { shell } => {
             return written(cli::write_completions(shell, &mut io::stdout()));
         }

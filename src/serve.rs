@@ -16,6 +16,7 @@ use tracing::{Instrument, Span, info, warn};
 
 use crate::bootstrap::{self, Candidate};
 use crate::client::api::ClientError;
+use crate::client::http::HttpClient;
 use crate::config::{Config, Origin};
 use crate::consensus::{Consensus, Role};
 use crate::http;
@@ -27,6 +28,7 @@ use crate::service::{FarmService, Limits};
 use crate::storage::DataDir;
 use crate::supervisor;
 use crate::telemetry;
+use crate::tls::{Tls, TlsError};
 
 /// How long a leader that stops waits for another to take over.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -54,6 +56,12 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificate, its key or the CA cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// What calls the other nodes cannot be made.
+    #[error("{0}")]
+    Client(ClientError),
     /// The data directory or the Raft address cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -104,20 +112,31 @@ async fn run_node(
 ) -> Result<(), ServeError> {
     let http_addr = listener.local_addr()?;
     let mut shutdown = pin!(shutdown);
+    let tls = match config.tls.clone() {
+        Some(files) => Some(Arc::new(
+            blocking(move || Tls::load(files, config.node_id)).await??,
+        )),
+        None => None,
+    };
+    let http = HttpClient::of_node(tls.as_ref()).map_err(ServeError::Client)?;
     let mut joiner = match &config.origin {
         Origin::InitialCluster(_) => None,
-        Origin::Join(join) => Some(Joiner::new(join.addrs()).map_err(ServeError::JoinAddrs)?),
+        Origin::Join(join) => {
+            let joiner = Joiner::new(join.addrs(), http.clone());
+            Some(joiner.map_err(ServeError::JoinAddrs)?)
+        }
     };
     let (first_start, listener) = tokio::select! {
         // A node that need not wait starts, and stops, in good order.
         biased;
-        ready = first_start(&config, joiner.as_mut(), listener) => ready?,
+        ready = first_start(&config, joiner.as_mut(), &http, tls.as_ref(), listener) => ready?,
         () = &mut shutdown => return Ok(()),
     };
     let node = Arc::new(
         blocking({
             let config = node_config(&config, first_start);
-            move || Node::start(config)
+            let secured = tls.as_ref().map(|tls| tls.raft().clone());
+            move || Node::start_secured(config, secured)
         })
         .await??,
     );
@@ -130,7 +149,7 @@ async fn run_node(
         ..Limits::default()
     };
     let service = FarmService::with_limits(node.clone(), limits);
-    let reached_at = reached_at(http_addr, &config.raft_addr);
+    let reached_at = reached_at(http_addr, &config, tls.is_some());
     let registration = registrar::register(node.clone(), service.clone(), reached_at.clone());
     let registration = tokio::spawn(registration.in_current_span());
     let snapshots = snapshots_by_time(node.clone(), config.snapshot_interval);
@@ -138,8 +157,11 @@ async fn run_node(
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
     let bounds = http::server::Bounds::of_this_process();
     let connections = http::server::Connections::default();
-    let router = http::router(service, &connections);
-    let server = http::server::serve(listener, router, bounds, connections, async {
+    let router = http::router(service, &connections, http, tls.as_deref());
+    let renewal = tls
+        .clone()
+        .map(|tls| tokio::spawn(tls.follow().in_current_span()));
+    let server = http::server::serve(listener, router, bounds, connections, tls, async {
         // An error means that the sender is gone, and with it the node: stop as well.
         let _ = accepting_stopped.await;
     });
@@ -190,6 +212,9 @@ async fn run_node(
     registration.abort();
     supervised.abort();
     snapshots.abort();
+    if let Some(renewal) = renewal {
+        renewal.abort();
+    }
     leave_cluster(&node).await?;
     info!("stopped");
     result
@@ -233,6 +258,8 @@ async fn blocking<T: Send + 'static>(
 async fn first_start(
     config: &Config,
     joiner: Option<&mut Joiner>,
+    http: &HttpClient,
+    tls: Option<&Arc<Tls>>,
     listener: TcpListener,
 ) -> Result<(FirstStart, TcpListener), ServeError> {
     let addrs = match &config.origin {
@@ -243,7 +270,7 @@ async fn first_start(
     };
     match joiner {
         Some(joiner) if !DataDir::is_used(&config.data_dir) => match config.bootstrap_expect {
-            Some(_) => bootstrap(config, addrs, listener).await,
+            Some(_) => bootstrap(config, addrs, http, tls, listener).await,
             None => Ok((FirstStart::Join(joiner.cluster().await), listener)),
         },
         _ => Ok((FirstStart::Past, listener)),
@@ -254,6 +281,8 @@ async fn first_start(
 async fn bootstrap(
     config: &Config,
     addrs: &[String],
+    http: &HttpClient,
+    tls: Option<&Arc<Tls>>,
     listener: TcpListener,
 ) -> Result<(FirstStart, TcpListener), ServeError> {
     let mut addrs = addrs.to_vec();
@@ -269,26 +298,30 @@ async fn bootstrap(
     let (decided, stop) = oneshot::channel::<()>();
     let router = http::waiting::router(candidate.clone());
     let connections = http::server::Connections::default();
-    let server = http::server::serve(waiting, router, bounds, connections, async {
+    let server = http::server::serve(waiting, router, bounds, connections, tls.cloned(), async {
         // An error means that nobody waits any more.
         let _ = stop.await;
     });
     tokio::spawn(server.in_current_span());
-    let first_start = bootstrap::wait(&candidate).await;
+    let first_start = bootstrap::wait(&candidate, http.clone()).await;
     // The server has ended already if nobody listens.
     let _ = decided.send(());
     let first_start = first_start.map_err(ServeError::JoinAddrs)?;
     Ok((first_start, TcpListener::from_std(listener)?))
 }
 
-/// Where the other nodes reach the API that listens at `http_addr`: on the host where they reach
-/// this node, if it listens everywhere.
-fn reached_at(http_addr: SocketAddr, raft_addr: &str) -> String {
-    match raft_addr.rsplit_once(':') {
-        Some((host, _)) if http_addr.ip().is_unspecified() => {
-            format!("{host}:{}", http_addr.port())
-        }
-        _ => http_addr.to_string(),
+/// Where the other nodes reach the API that listens at `bound`: on the host that it was told, which
+/// a certificate may name, or on the one where they reach this node, if it listens everywhere. An
+/// API with TLS has its scheme in front.
+fn reached_at(bound: SocketAddr, config: &Config, secured: bool) -> String {
+    let told = match bound.ip().is_unspecified() {
+        true => &config.raft_addr,
+        false => &config.http_addr,
+    };
+    let scheme = if secured { "https://" } else { "" };
+    match told.rsplit_once(':') {
+        Some((host, _)) => format!("{scheme}{host}:{}", bound.port()),
+        None => format!("{scheme}{bound}"),
     }
 }
 

@@ -31,7 +31,12 @@ impl Writer {
             .iter()
             .map(|n| n.http_addr.clone())
             .collect();
-        let api = Api::new(&endpoints, Duration::from_secs(20)).unwrap();
+        let api = Api::new(
+            &endpoints,
+            Duration::from_secs(20),
+            nodes.layout.http_client().unwrap(),
+        )
+        .unwrap();
         let printer = json!({"company": "Prusa", "model": "MK4"});
         let filament = json!({"type": "PLA", "color": "red", "total_weight_in_grams": 1_000_000});
         let printer = write(&api, PRINTERS, &printer).await;

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use cluster_support::{JOBS, TestCluster, http_client, wait_until};
+use cluster_support::certs::Certs;
+use cluster_support::{JOBS, TestCluster, wait_until};
 use exposition::{Family, Page};
 use serde_json::{Value, json};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -17,7 +18,7 @@ const CREATED: [(&str, &str); 3] = [("method", "POST"), ("route", JOBS), ("statu
 
 async fn scrape(cluster: &TestCluster, id: i32) -> Page {
     let url = cluster.url(id) + "/metrics";
-    let answer = http_client().get(url).send().await.unwrap();
+    let answer = cluster.http().get(url).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], exposition::CONTENT_TYPE);
     Page::parse(&answer.text().await.unwrap())
@@ -25,7 +26,12 @@ async fn scrape(cluster: &TestCluster, id: i32) -> Page {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_shows_what_it_does_and_the_files_for_operators_ask_for_nothing_else() {
-    let mut cluster = TestCluster::start_with(&["--log-format", "json"]).await;
+    let args = ["--log-format", "json"];
+    // With TLS there is one metric more, and none less.
+    let mut cluster = TestCluster::start_prepared(&args, |layout| {
+        Certs::prepare(layout);
+    })
+    .await;
     let leader = cluster.leader().await.node_id;
     let job = cluster.job_template(leader, 1_000).await;
     let before = scrape(&cluster, leader).await;

@@ -69,6 +69,7 @@ async fn served(api: &Api) -> String {
         router,
         Bounds::default(),
         api.connections.clone(),
+        None,
         std::future::pending(),
     ));
     addr

@@ -41,6 +41,7 @@ impl Server {
             router,
             bounds,
             api.connections.clone(),
+            None,
             never,
         ));
         Server { api, addr, task }
@@ -335,6 +336,7 @@ async fn stopping_answers_what_is_under_way_and_closes_what_is_idle() {
         api.router.clone(),
         Bounds::default(),
         api.connections.clone(),
+        None,
         shutdown,
     );
     let served = tokio::spawn(served);
@@ -401,6 +403,7 @@ async fn a_server_that_stops_says_so_in_its_last_answers() {
         api.router.clone(),
         bounds,
         api.connections.clone(),
+        None,
         shutdown,
     );
     let served = tokio::spawn(served);

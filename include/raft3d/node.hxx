@@ -29,6 +29,7 @@
 #include <mutex>
 
 #include "raft3d/append_notifier.hxx"
+#include "raft3d/tls_credentials.hxx"
 #include "rust/cxx.h"
 
 namespace raft3d {
@@ -36,9 +37,9 @@ namespace raft3d {
 // Defined in src/ffi.rs.
 struct Completion;
 struct Fsm;
+struct Guards;
 struct LogHandle;
 enum class ChangeVerdict : uint8_t;
-struct Passports;
 struct LogSink;
 struct StateHandle;
 struct Member;
@@ -50,7 +51,7 @@ class node {
 public:
     /// Starts the server: listens, joins the election. Throws if it cannot.
     node(const NodeOptions& options, rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
-         rust::Box<StateHandle> state, rust::Box<Passports> passports, rust::Box<LogSink> sink,
+         rust::Box<StateHandle> state, Guards guards, rust::Box<LogSink> sink,
          std::shared_ptr<append_notifier> notifier);
 
     /// Shuts down if that has not been done.
@@ -91,6 +92,7 @@ private:
     nuraft::ptr<nuraft::raft_server> server_;
     std::shared_ptr<append_notifier> notifier_;
     nuraft::ptr<nuraft::logger> logger_;
+    const std::shared_ptr<const tls_credentials> tls_;  // outlives the launcher's service
     mutable nuraft::raft_launcher launcher_;
     mutable std::once_flag shut_down_;
 };
@@ -98,7 +100,7 @@ private:
 /// Starts a server; see `node::node`.
 std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
                                  rust::Box<LogHandle> log, rust::Box<StateHandle> state,
-                                 rust::Box<Passports> passports, rust::Box<LogSink> sink,
+                                 Guards guards, rust::Box<LogSink> sink,
                                  std::shared_ptr<append_notifier> notifier);
 
 /// The encoded configuration of a cluster that consists of `members`, before its first entry.

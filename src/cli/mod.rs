@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::backup::recover::RecoverArgs;
 use crate::backup::restore::RestoreArgs;
+use crate::certs::CertsVerb;
 use crate::client::backup::BackupArgs;
 use crate::client::bench::BenchArgs;
 use crate::client::health::HealthArgs;
@@ -73,6 +74,9 @@ pub enum Command {
     Recover(RecoverArgs),
     /// Measure how many print jobs a second a running cluster takes
     Bench(BenchArgs),
+    /// Make a development CA and certificates for TLS, and show certificates
+    #[command(subcommand)]
+    Certs(CertsVerb),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell

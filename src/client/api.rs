@@ -8,20 +8,19 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::http::HttpClient;
 use crate::hex::hex;
 
 /// Longest wait for one node's answer: a node answers within its own request timeout, 5 s unless
 /// set otherwise, so that one silent for longer is taken for dead.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause between two rounds over all endpoints.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
 /// A client of one cluster. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Api {
-    http: reqwest::Client,
+    http: HttpClient,
     endpoints: Vec<String>,
     timeout: Duration,
 }
@@ -178,21 +177,19 @@ impl Answer {
 }
 
 impl Api {
-    /// A client that tries `endpoints` in order and gives up after `timeout`.
-    pub fn new(endpoints: &[String], timeout: Duration) -> Result<Api, ClientError> {
-        let endpoints: Vec<String> = endpoints
-            .iter()
-            .map(|endpoint| endpoint_url(endpoint))
-            .collect::<Result<_, _>>()?;
+    /// A client that tries `endpoints` in order, by `http`, and gives up after `timeout`.
+    pub fn new(
+        endpoints: &[String],
+        timeout: Duration,
+        http: HttpClient,
+    ) -> Result<Api, ClientError> {
+        let origins = endpoints.iter().map(|endpoint| http.origin(endpoint));
+        let endpoints: Vec<String> = origins
+            .collect::<Result<_, _>>()
+            .map_err(|reason| ClientError::Usage(format!("--endpoint: {reason}")))?;
         if endpoints.is_empty() {
             return Err(ClientError::Usage("--endpoint names no node".into()));
         }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| ClientError::Other(failure(&error)))?;
         Ok(Api {
             http,
             endpoints,
@@ -291,7 +288,7 @@ impl Api {
 
     fn prepare(&self, endpoint: &str, request: &Request<'_>) -> reqwest::RequestBuilder {
         let url = format!("{endpoint}{}", request.path);
-        let mut builder = self.http.request(request.method.clone(), url);
+        let mut builder = self.http.get().request(request.method.clone(), url);
         if !request.query.is_empty() {
             builder = builder.query(request.query);
         }
@@ -332,23 +329,6 @@ pub fn new_idempotency_key() -> Result<String, ClientError> {
     Ok(hex(&bytes))
 }
 
-/// `host:port` or `http://host:port` as the start of a URL.
-fn endpoint_url(endpoint: &str) -> Result<String, ClientError> {
-    let url = match endpoint.trim().trim_end_matches('/') {
-        bare if !bare.contains("://") => format!("http://{bare}"),
-        url => url.to_owned(),
-    };
-    let valid =
-        reqwest::Url::parse(&url).is_ok_and(|url| url.scheme() == "http" && url.path() == "/");
-    if valid {
-        Ok(url)
-    } else {
-        Err(ClientError::Usage(format!(
-            "--endpoint {endpoint} is not HOST:PORT or http://HOST:PORT"
-        )))
-    }
-}
-
 /// Why a node gave no answer, in one line; reqwest alone keeps the cause to itself.
 pub fn failure(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -371,18 +351,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn endpoints_may_leave_out_the_scheme() {
-        assert_eq!(
-            endpoint_url("127.0.0.1:8081").unwrap(),
-            "http://127.0.0.1:8081"
-        );
-        assert_eq!(endpoint_url("http://h:1/").unwrap(), "http://h:1");
-        for bad in ["", "https://h:1", "http://h:1/api", "h:port"] {
-            assert!(endpoint_url(bad).is_err(), "`{bad}` was taken");
-        }
-    }
 
     #[test]
     fn keys_differ() {

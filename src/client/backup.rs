@@ -61,6 +61,7 @@ pub async fn run(args: BackupArgs) -> Result<(), ClientError> {
             let api = Api::new(
                 &args.options.endpoint,
                 Duration::from_secs(args.options.timeout),
+                args.options.http()?,
             )?;
             let (manifest, digest) = fetch(&api, &query, &out).await?;
             print(format, &out, &manifest, &digest)

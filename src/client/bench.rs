@@ -43,6 +43,7 @@ pub async fn run(args: BenchArgs) -> Result<(), ClientError> {
     let setup = Api::new(
         &args.options.endpoint,
         Duration::from_secs(args.options.timeout),
+        args.options.http()?,
     )?;
     let job = prepare(&setup).await?;
     let deadline = Instant::now() + Duration::from_secs(args.seconds);
@@ -50,14 +51,18 @@ pub async fn run(args: BenchArgs) -> Result<(), ClientError> {
     let clients: Vec<_> = (0..args.clients as usize)
         .map(|number| {
             let endpoint = setup.endpoints()[number % setup.endpoints().len()].clone();
-            tokio::spawn(one_client(endpoint, job.clone(), deadline))
+            let api = args
+                .options
+                .http()
+                .and_then(|http| Api::new(&[endpoint], ANSWER_TIMEOUT, http))?;
+            Ok(tokio::spawn(one_client(api, job.clone(), deadline)))
         })
-        .collect();
+        .collect::<Result<_, ClientError>>()?;
     let mut total = Tally::default();
     for client in clients {
-        let tally = client
+        let tally: Tally = client
             .await
-            .map_err(|error| ClientError::Other(error.to_string()))??;
+            .map_err(|error| ClientError::Other(error.to_string()))?;
         total.latencies.extend(tally.latencies);
         total.failed += tally.failed;
         total.last_failure = tally.last_failure.or(total.last_failure);
@@ -91,8 +96,7 @@ async fn create(api: &Api, path: &str, body: &Value) -> Result<Value, ClientErro
 
 /// Creates jobs one after the other until `deadline`; a client of its own is a connection of its
 /// own.
-async fn one_client(endpoint: String, job: Value, deadline: Instant) -> Result<Tally, ClientError> {
-    let api = Api::new(&[endpoint], ANSWER_TIMEOUT)?;
+async fn one_client(api: Api, job: Value, deadline: Instant) -> Tally {
     let endpoint = &api.endpoints()[0];
     let mut tally = Tally::default();
     while Instant::now() < deadline {
@@ -112,7 +116,7 @@ async fn one_client(endpoint: String, job: Value, deadline: Instant) -> Result<T
         tally.failed += 1;
         tally.last_failure = Some(failure);
     }
-    Ok(tally)
+    tally
 }
 
 async fn count_jobs(api: &Api, filament_id: &Value) -> Result<usize, ClientError> {
@@ -245,6 +249,7 @@ mod tests {
             clients: 1,
             seconds: 1,
             options: ClientOptions {
+                ca: None,
                 endpoint: vec!["h:1".into()],
                 output: Format::Table,
                 timeout: 1,

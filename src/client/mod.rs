@@ -4,8 +4,10 @@ pub mod api;
 pub mod backup;
 pub mod bench;
 pub mod health;
+pub mod http;
 pub mod output;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -13,6 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use api::{Api, ClientError, Request, new_idempotency_key};
+use http::HttpClient;
 use output::{Column, FILAMENTS, Format, JOBS, LEADER, MEMBERS, NODES, PRINTERS, REMOVED, render};
 
 /// The three nodes of `raft3d demo`.
@@ -40,7 +43,8 @@ pub struct ClientArgs<V: Subcommand> {
 /// Where the cluster is and how to talk to it.
 #[derive(Debug, Clone, Args)]
 pub struct ClientOptions {
-    /// A node's HTTP address; repeat it or separate several by commas: they are tried in order
+    /// A node's HTTP address; repeat it or separate several by commas: they are tried in order.
+    /// With http:// or https:// in front; without either, --ca decides
     #[arg(
         long,
         global = true,
@@ -51,12 +55,28 @@ pub struct ClientOptions {
         default_value = DEMO_ENDPOINTS
     )]
     pub endpoint: Vec<String>,
+    /// The CA, a PEM file, that the nodes' certificates must be of: speaks TLS with them
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RAFT3D_CA",
+        hide_env_values = true
+    )]
+    pub ca: Option<PathBuf>,
     /// How to print the result
     #[arg(short, long, global = true, value_enum, default_value = "table")]
     pub output: Format,
     /// How long to go on trying, in seconds, while no node can answer for the cluster
     #[arg(long, global = true, value_name = "S", default_value_t = 10)]
     pub timeout: u64,
+}
+
+impl ClientOptions {
+    /// What speaks to the nodes.
+    pub fn http(&self) -> Result<HttpClient, ClientError> {
+        HttpClient::new(self.ca.as_deref())
+    }
 }
 
 /// Options of verbs that read.
@@ -385,7 +405,7 @@ impl Client {
     fn new(options: &ClientOptions, columns: &'static [Column]) -> Result<Client, ClientError> {
         let timeout = Duration::from_secs(options.timeout);
         Ok(Client {
-            api: Api::new(&options.endpoint, timeout)?,
+            api: Api::new(&options.endpoint, timeout, options.http()?)?,
             format: options.output,
             columns,
             timeout,

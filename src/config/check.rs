@@ -14,6 +14,7 @@ impl Config {
     /// Checks each value and how the values go together.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_addresses()?;
+        self.validate_exposure()?;
         self.validate_timing()?;
         if self.snapshot_distance == 0 {
             return Err(ConfigError::out_of_range(

@@ -50,6 +50,19 @@ pub enum ConfigError {
         /// The list.
         cluster: InitialCluster,
     },
+    /// Strangers can reach the node, and it has no TLS.
+    #[error(
+        "--{option} {addr} is not a loopback address, so that others than this machine may reach \
+         the node, and it has no TLS: give it --tls-cert, --tls-key and --tls-ca, which `raft3d \
+         certs init` makes, or start it with --insecure if whoever reaches it may do and read \
+         everything"
+    )]
+    Exposed {
+        /// The option, without its dashes.
+        option: &'static str,
+        /// The address.
+        addr: String,
+    },
     /// Two values do not go together; the text names both and a way out.
     #[error("{0}")]
     Clash(String),

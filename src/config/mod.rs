@@ -8,6 +8,7 @@
 
 mod check;
 pub mod error;
+mod exposure;
 pub mod settings;
 pub mod values;
 
@@ -19,6 +20,7 @@ pub use self::settings::{ServeArgs, Settings};
 pub use self::values::{ElectionTimeout, InitialCluster, JoinAddrs, Origin};
 use crate::domain::command::NEWEST_VERSION;
 use crate::telemetry::LogFormat;
+use crate::tls::TlsFiles;
 
 const DEFAULT_HTTP_ADDR: &str = "127.0.0.1:8081";
 const DEFAULT_SNAPSHOT_DISTANCE: u32 = 10_000;
@@ -46,6 +48,12 @@ pub struct Config {
     pub origin: Origin,
     /// How many nodes, those of [`Origin::Join`], found a cluster if there is none.
     pub bootstrap_expect: Option<u32>,
+    /// The files of TLS on both ports; without, both are plain.
+    pub tls: Option<TlsFiles>,
+    /// TLS and tokens may be missing though strangers can reach the node.
+    pub insecure: bool,
+    /// Tokens are demanded on loopback too; see [`Config::demands_tokens`].
+    pub require_tokens: bool,
     /// Log entries between two snapshots, 1 or more.
     pub snapshot_distance: u32,
     /// Time between two snapshots by time; none if zero.
@@ -108,6 +116,9 @@ impl Config {
             raft_addr: settings.raft_addr.or(own_addr).unwrap_or_default(),
             origin,
             bootstrap_expect: settings.bootstrap_expect,
+            tls: exposure::tls_files(settings.tls_cert, settings.tls_key, settings.tls_ca)?,
+            insecure: settings.insecure.unwrap_or_default(),
+            require_tokens: settings.require_tokens.unwrap_or_default(),
             snapshot_distance: settings
                 .snapshot_distance
                 .unwrap_or(DEFAULT_SNAPSHOT_DISTANCE),
@@ -175,6 +186,11 @@ mod tests {
             data-dir = "/var/lib/raft3d"
             http-addr = "127.0.0.1:7001"
             raft-addr = "0.0.0.0:9082"
+            tls-cert = "/etc/raft3d/node-2.crt"
+            tls-key = "/etc/raft3d/node-2.key"
+            tls-ca = "/etc/raft3d/ca.crt"
+            insecure = false
+            require-tokens = true
             initial-cluster = "1=127.0.0.1:9081,2=127.0.0.1:9082,3=127.0.0.1:9083"
             snapshot-distance = 500
             snapshot-interval-s = 0
@@ -196,6 +212,8 @@ mod tests {
         assert_eq!(config.raft_addr, "0.0.0.0:9082");
         assert_eq!(config.snapshot_interval, Duration::ZERO);
         assert_eq!(config.election_timeout.high_ms, 2000);
+        assert_eq!(config.tls.unwrap().ca.to_str(), Some("/etc/raft3d/ca.crt"));
+        assert!(!config.insecure && config.require_tokens);
         assert_eq!(config.request_timeout, Duration::from_millis(2500));
         assert_eq!(config.log_format, LogFormat::Json);
     }

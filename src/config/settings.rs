@@ -94,6 +94,53 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub bootstrap_expect: Option<u32>,
+    /// This node's certificate for both of its ports, in PEM, with any between it and the CA;
+    /// `raft3d certs` makes one. Required, with the next two, if strangers can reach the node
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RAFT3D_TLS_CERT",
+        hide_env_values = true
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM, without a pass phrase
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RAFT3D_TLS_KEY",
+        hide_env_values = true
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The CA of all nodes of the cluster, in PEM. All three files are read again when they change
+    /// and on SIGHUP
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RAFT3D_TLS_CA",
+        hide_env_values = true
+    )]
+    pub tls_ca: Option<PathBuf>,
+    /// Start without TLS, and demand no tokens, although an address is not a loopback address:
+    /// whoever reaches the node can then do and read everything
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "RAFT3D_INSECURE",
+        hide_env_values = true,
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub insecure: Option<bool>,
+    /// Demand a token with each request, on loopback too
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "RAFT3D_REQUIRE_TOKENS",
+        hide_env_values = true,
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub require_tokens: Option<bool>,
     /// Log entries between two snapshots [default: 10000]
     #[arg(
         long,
@@ -179,6 +226,11 @@ impl Settings {
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
             join: self.join.or(other.join),
             bootstrap_expect: self.bootstrap_expect.or(other.bootstrap_expect),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            tls_ca: self.tls_ca.or(other.tls_ca),
+            insecure: self.insecure.or(other.insecure),
+            require_tokens: self.require_tokens.or(other.require_tokens),
             snapshot_distance: self.snapshot_distance.or(other.snapshot_distance),
             snapshot_interval_s: self.snapshot_interval_s.or(other.snapshot_interval_s),
             election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),

@@ -34,9 +34,9 @@ impl Cluster {
         let endpoints: Vec<String> = layout
             .nodes
             .iter()
-            .map(|node| node.http_addr.clone())
+            .map(|node| layout.origin(node))
             .collect();
-        let api = Api::new(&endpoints, Duration::from_secs(10))?;
+        let api = Api::new(&endpoints, Duration::from_secs(10), layout.http_client()?)?;
         Ok(Cluster { layout, nodes, api })
     }
 
@@ -58,6 +58,11 @@ impl Cluster {
     /// Where node `id`, which must be one of the cluster's, lives.
     pub fn spec(&self, id: i32) -> &NodeSpec {
         &self.layout.nodes[position(id)]
+    }
+
+    /// The start of the URLs of node `id`'s API.
+    pub fn origin(&self, id: i32) -> String {
+        self.layout.origin(self.spec(id))
     }
 
     /// The process of node `id`, which must be one of the cluster's.
@@ -84,7 +89,7 @@ impl Cluster {
 
     /// Node `id`'s own view of the cluster, if it answers.
     pub async fn view(&self, id: i32) -> Option<Status> {
-        let endpoint = format!("http://{}", self.spec(id).http_addr);
+        let endpoint = self.origin(id);
         let request = Request::get("/api/v1/cluster", &[]);
         let answer = self
             .api

@@ -11,9 +11,13 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::DemoError;
+use crate::client::api::ClientError;
+use crate::client::http::HttpClient;
 
 /// Longest wait for a node that was asked to stop: more than it may take by itself.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The CA's file in [`Layout::certs`].
+const CA_FILE: &str = "ca.crt";
 /// How much of a log's end is shown when a node fails.
 const LOG_TAIL_BYTES: u64 = 4_096;
 
@@ -55,6 +59,9 @@ pub struct Layout {
     pub nodes: Vec<NodeSpec>,
     /// Further arguments of `serve`, the same for all.
     pub extra_args: Vec<String>,
+    /// Directory with the CA and the nodes' certificates, as `raft3d certs init` makes it; without,
+    /// there is no TLS.
+    pub certs: Option<PathBuf>,
 }
 
 impl Layout {
@@ -73,6 +80,7 @@ impl Layout {
             dir: dir.to_owned(),
             nodes: nodes.collect(),
             extra_args: Vec::new(),
+            certs: None,
         }
     }
 
@@ -103,8 +111,38 @@ impl Layout {
                 .into_iter()
                 .flat_map(|(name, value)| [name.to_owned(), value]),
         );
+        if let Some(certs) = &self.certs {
+            let (cert, key) = (
+                format!("node-{}.crt", node.id),
+                format!("node-{}.key", node.id),
+            );
+            for (option, file) in [
+                ("--tls-cert", cert.as_str()),
+                ("--tls-key", key.as_str()),
+                ("--tls-ca", CA_FILE),
+            ] {
+                args.push(option.to_owned());
+                args.push(certs.join(file).display().to_string());
+            }
+        }
         args.extend(self.extra_args.iter().cloned());
         args
+    }
+
+    /// What speaks to the nodes.
+    pub fn http_client(&self) -> Result<HttpClient, ClientError> {
+        let ca = self.certs.as_ref().map(|certs| certs.join(CA_FILE));
+        HttpClient::new(ca.as_deref())
+    }
+
+    /// The start of the URLs of `node`'s API.
+    pub fn origin(&self, node: &NodeSpec) -> String {
+        let scheme = if self.certs.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", node.http_addr)
     }
 
     /// Refuses addresses that somebody listens on already, naming all of them.

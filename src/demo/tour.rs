@@ -304,7 +304,7 @@ impl Tour {
     }
 
     async fn send(&self, id: i32, request: &Request<'_>) -> Result<Answer, DemoError> {
-        let endpoint = format!("http://{}", self.cluster.spec(id).http_addr);
+        let endpoint = self.cluster.origin(id);
         let answer = self
             .cluster
             .api()

@@ -53,16 +53,24 @@ use self::openapi::{Described, Routes, page, schemas};
 use self::peers::Peers;
 use self::problem::{Problem, ProblemType};
 use self::server::Connections;
+use crate::client::http::HttpClient;
 use crate::consensus::Consensus;
 use crate::metrics::Metrics;
 use crate::service::FarmService;
+use crate::tls::Tls;
 
-/// The whole API of one node, which shows what `connections` it has among its metrics.
-pub fn router<C: Consensus>(service: FarmService<C>, connections: &Connections) -> Router {
+/// The whole API of one node, which calls other nodes by `http`, and shows among its metrics what
+/// `connections` it has and when the certificates of `tls` end.
+pub fn router<C: Consensus>(
+    service: FarmService<C>,
+    connections: &Connections,
+    http: HttpClient,
+    tls: Option<&Tls>,
+) -> Router {
     let measures = Measures::default();
-    let metrics = Arc::new(Metrics::new(&service, &measures, connections));
+    let metrics = Arc::new(Metrics::new(&service, &measures, connections, tls));
     let ids = RequestIds::new(service.node_id());
-    let peers = Peers::new(service.request_timeout());
+    let peers = Peers::new(http, service.request_timeout());
     let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
     let (router, described) = Routes::default()
         .on::<__path_endpoints, _>(endpoints)

@@ -12,13 +12,12 @@ use axum::response::{IntoResponse, Response};
 use super::problem::{Problem, ProblemType};
 use super::write::Received;
 use crate::client::api::failure;
+use crate::client::http::HttpClient;
 use crate::consensus::Status;
 use crate::storage::Stage;
 
 /// Names the node that passed a request on: such a request is not passed on again.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("x-raft3d-forwarded-by");
-/// Longest wait for a connection to another node.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest wait for a node that introduces itself: it looks nowhere else for the answer.
 const INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the leader gets beyond the request timeout, within which it answers.
@@ -27,7 +26,7 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 /// A client of the other nodes' APIs. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Peers {
-    http: Result<reqwest::Client, String>,
+    http: HttpClient,
     request_timeout: Duration,
 }
 
@@ -59,14 +58,9 @@ impl Call {
 
 impl Peers {
     /// A client for a node whose requests may take `request_timeout`.
-    pub fn new(request_timeout: Duration) -> Peers {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
+    pub fn new(http: HttpClient, request_timeout: Duration) -> Peers {
         Peers {
-            http: http.map_err(|error| failure(&error)),
+            http,
             request_timeout,
         }
     }
@@ -87,10 +81,12 @@ impl Peers {
                 "node {leader} leads and has not announced its HTTP address yet"
             ))
         })?;
+        let origin = self.http.origin(addr).map_err(nobody)?;
         let body = Bytes::copy_from_slice(call.body());
         let request = self
-            .client()?
-            .request(call.method.clone(), format!("http://{addr}{}", call.path))
+            .http
+            .get()
+            .request(call.method.clone(), origin + &call.path)
             .header(FORWARDED_BY, status.node_id)
             .timeout(self.request_timeout + ANSWER_MARGIN)
             .body(body);
@@ -113,9 +109,11 @@ impl Peers {
             );
             Problem::new(ProblemType::NodeUnreachable, detail)
         };
+        let origin = self.http.origin(addr).map_err(unreachable)?;
         let request = self
-            .client()?
-            .get(format!("http://{addr}/api/v1/cluster"))
+            .http
+            .get()
+            .get(origin + "/api/v1/cluster")
             .timeout(INTRODUCTION_TIMEOUT);
         let answer = request
             .send()
@@ -124,12 +122,6 @@ impl Peers {
         let answer = answer.map_err(|error| unreachable(failure(&error)))?;
         let status = answer.json().await;
         status.map_err(|error| unreachable(failure(&error)))
-    }
-
-    fn client(&self) -> Result<&reqwest::Client, Problem> {
-        self.http
-            .as_ref()
-            .map_err(|error| Problem::new(ProblemType::Internal, error.clone()))
     }
 }
 

@@ -22,13 +22,16 @@ use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
-use tracing::{Instrument, debug, warn};
+use tokio_rustls::TlsAcceptor;
+use tracing::{Instrument, debug, info, warn};
 
 use super::quotes::Connection;
+use crate::tls::Tls;
 
 /// Pause after the system could not give us a connection, most likely for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -39,8 +42,13 @@ const OTHER_FILES_MAX: u64 = 1_024;
 const BUFFER_MAX: usize = 16 << 10;
 /// What one connection takes at most beyond a large body, in bytes: a buffer each way with the next
 /// piece of an answer, a request line that is looked at, a small body, and what is known of it. An
-/// idle one takes less than a tenth of that.
+/// idle one takes less than a tenth of that. TLS takes [`TLS_MEMORY_MAX`] more.
 pub const CONNECTION_MEMORY_MAX: usize = 96 << 10;
+/// What TLS buffers of one connection at most, in bytes: a record as it comes, decrypted, and as much
+/// that is to be written.
+pub const TLS_MEMORY_MAX: usize = 3 * TLS_BUFFER_MAX;
+/// A little more than the longest record.
+const TLS_BUFFER_MAX: usize = 20 << 10;
 /// What a connection above the limit is answered.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -53,6 +61,8 @@ pub struct Bounds {
     /// How long a client may take to send the head of a request, and may keep a connection
     /// without sending one.
     pub head_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
     /// How long a client may take none of the bytes of an answer.
     pub stall_timeout: Duration,
     /// How long a server that stops waits for one more request on each connection, to say in the
@@ -65,6 +75,7 @@ impl Default for Bounds {
         Bounds {
             connections_max: 16_384,
             head_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             farewell: Duration::from_millis(300),
         }
@@ -130,8 +141,8 @@ impl Drop for Present {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` resolves, then takes no new connections, ends
-/// those that there are, and returns once every request under way is answered.
+/// Serves `router` on `listener`, by `tls` if there is any, until `shutdown` resolves, then takes no
+/// new connections, ends those that there are, and returns once every request under way is answered.
 ///
 /// A connection ends with the next answer on it, which says so: a client that sends a request just
 /// as an idle connection is closed could not know whether it was carried out. Only connections
@@ -141,6 +152,7 @@ pub async fn serve(
     router: Router,
     bounds: Bounds,
     counts: Connections,
+    tls: Option<Arc<Tls>>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let connections = GracefulShutdown::new();
@@ -150,17 +162,23 @@ pub async fn serve(
         say_farewell,
     ));
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
+    let (open, closing) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
     let begin = |stream| match Arc::clone(&slots).try_acquire_owned() {
         Ok(slot) => {
-            let place = (slot, counts.enter());
-            let connection =
-                serve_one(stream, router.clone(), bounds, connections.watcher(), place);
-            tokio::spawn(connection.in_current_span());
+            let guest = Guest {
+                bounds,
+                tls: tls.clone(),
+                closing: closing.clone(),
+                watcher: connections.watcher(),
+                _slot: slot,
+                _present: counts.enter(),
+            };
+            tokio::spawn(guest.serve(stream, router.clone()).in_current_span());
         }
         Err(_) => {
             counts.refused.inc();
-            turn_away(&stream, bounds.connections_max);
+            turn_away(&stream, bounds.connections_max, tls.is_some());
         }
     };
     loop {
@@ -174,6 +192,7 @@ pub async fn serve(
     let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
     // Either all have ended, or those that are left are idle, or busy and waited for below.
     let _ = timeout(bounds.farewell, slots.acquire_many(all)).await;
+    drop(open);
     connections.shutdown().await;
 }
 
@@ -223,36 +242,68 @@ fn is_clients(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_one(
-    stream: TcpStream,
-    router: Router,
+/// One connection: what holds for it, and its place among the others.
+struct Guest {
     bounds: Bounds,
+    tls: Option<Arc<Tls>>,
+    /// Closed once nobody waits for handshakes any more.
+    closing: watch::Receiver<()>,
     watcher: Watcher,
-    _place: (OwnedSemaphorePermit, Present),
-) {
-    // Answers are written whole: to wait for more would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "answers on one connection may be delayed");
+    _slot: OwnedSemaphorePermit,
+    _present: Present,
+}
+
+impl Guest {
+    async fn serve(mut self, stream: TcpStream, router: Router) {
+        // Answers are written whole: to wait for more would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "answers on one connection may be delayed");
+        }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.bounds.stall_timeout));
+        let stream = Box::pin(stream);
+        let Some(tls) = self.tls.take() else {
+            return self.talk(stream, router).await;
+        };
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls.current().server));
+        let handshake = acceptor.accept_with(stream, |connection| {
+            connection.set_buffer_limit(Some(TLS_BUFFER_MAX));
+        });
+        let secured = tokio::select! {
+            secured = timeout(self.bounds.handshake_timeout, handshake) => secured,
+            _ = self.closing.changed() => return,
+        };
+        match secured {
+            Ok(Ok(stream)) => self.talk(stream, router).await,
+            // Clients that speak no TLS, or that do not believe this node, or whom it does not.
+            Ok(Err(error)) => info!(%error, "a TLS handshake failed"),
+            Err(_) => debug!("a TLS handshake took too long"),
+        }
     }
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(bounds.stall_timeout));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_timeout)
-        .max_buf_size(BUFFER_MAX)
-        .serve_connection(
-            TokioIo::new(Connection::new(Box::pin(stream))),
-            TowerToHyperService::new(router),
-        );
-    if let Err(error) = watcher.watch(connection).await {
-        // Clients that vanish, stall or speak something else: no fault of this node's.
-        debug!(%error, "a connection broke off");
+
+    async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: Router) {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.bounds.head_timeout)
+            .max_buf_size(BUFFER_MAX)
+            .serve_connection(
+                TokioIo::new(Connection::new(stream)),
+                TowerToHyperService::new(router),
+            );
+        if let Err(error) = self.watcher.watch(connection).await {
+            // Clients that vanish, stall or speak something else: no fault of this node's.
+            debug!(%error, "a connection broke off");
+        }
     }
 }
 
-/// Best effort: the client sees either the answer or a closed connection.
-fn turn_away(stream: &TcpStream, connections_max: usize) {
+/// Best effort: the client sees either the answer or a closed connection; always the latter with
+/// TLS, whose handshake would be the work that is refused.
+fn turn_away(stream: &TcpStream, connections_max: usize, secured: bool) {
     warn!(connections_max, "a connection is turned away");
+    if secured {
+        return;
+    }
     if let Err(error) = stream.try_write(TURNED_AWAY) {
         debug!(%error, "it was not told why");
     }

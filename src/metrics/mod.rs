@@ -22,6 +22,7 @@ use crate::consensus::Consensus;
 use crate::http::measure::Measures;
 use crate::http::server::Connections;
 use crate::service::FarmService;
+use crate::tls::Tls;
 
 mod farm;
 mod process;
@@ -37,11 +38,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// What there is to watch of `service`'s node, and of the requests and connections of its API.
+    /// What there is to watch of `service`'s node, of the requests and connections of its API, and
+    /// of its certificates if it has any.
     pub fn new<C: Consensus>(
         service: &FarmService<C>,
         measures: &Measures,
         connections: &Connections,
+        tls: Option<&Tls>,
     ) -> Metrics {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ProcessView));
@@ -54,6 +57,9 @@ impl Metrics {
         let http = ours.sub_registry_with_prefix("http");
         measures.register(http);
         connections.register(http);
+        if let Some(tls) = tls {
+            tls.register(ours.sub_registry_with_prefix("tls"));
+        }
         Metrics { registry }
     }
 

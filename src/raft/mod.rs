@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
 use crate::domain::state::State;
-use crate::ffi::{self, Core};
+use crate::ffi::{self, Core, RaftTls};
 use crate::identity::{ClusterId, DirectoryId};
 use crate::storage::log::LogStats;
 use crate::storage::{DataDir, Log, SnapshotStore, Stage, StorageError};
@@ -139,6 +139,11 @@ impl Node {
     /// Opens the storage, recovers the state and starts the server. Blocks for the time that
     /// takes, at least the core's start-up pause of some tens of milliseconds.
     pub fn start(config: NodeConfig) -> Result<Node, StartError> {
+        Node::start_secured(config, None)
+    }
+
+    /// The same, with connections that `tls` secures.
+    pub fn start_secured(config: NodeConfig, tls: Option<RaftTls>) -> Result<Node, StartError> {
         let port = listening_port(&config)?;
         let dir = Arc::new(open_dir(&config)?);
         refuse_removed(&dir, &config)?;
@@ -170,6 +175,7 @@ impl Node {
             departure: Arc::clone(&departure),
             leaders: Arc::clone(&leaders),
             command_version: config.command_version,
+            tls,
         };
         let core = Core::start(&options, &parts).map_err(|reason| StartError::Core {
             node_id: config.node_id,

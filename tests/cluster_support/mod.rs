@@ -3,6 +3,7 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+pub mod certs;
 pub mod load;
 pub mod nodes;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft3d::client::api::new_idempotency_key;
+use raft3d::client::http::HttpClient;
 use raft3d::consensus::Status;
 use raft3d::demo::DemoError;
 use raft3d::demo::cluster::Cluster;
@@ -140,7 +142,10 @@ impl TestCluster {
     }
 
     /// The same, with what `prepare` does to the layout before any node is started.
-    pub async fn start_prepared(extra_args: &[&str], prepare: impl Fn(&mut Layout)) -> TestCluster {
+    pub async fn start_prepared(
+        extra_args: &[&str],
+        mut prepare: impl FnMut(&mut Layout),
+    ) -> TestCluster {
         let turn = turn().await;
         for attempt in 1.. {
             let dir = tempfile::tempdir().unwrap();
@@ -149,6 +154,7 @@ impl TestCluster {
             let mut layout = Layout::new(program(), dir.path(), http, raft);
             layout.extra_args = extra_args.iter().map(|arg| (*arg).to_owned()).collect();
             prepare(&mut layout);
+            let http = layout.http_client().unwrap().get();
             let started = async {
                 let mut cluster = Cluster::start(layout)?;
                 let leader = cluster.wait_for_leader(PATIENCE).await?;
@@ -159,7 +165,7 @@ impl TestCluster {
                     return TestCluster {
                         cluster,
                         last_term: term.into(),
-                        http: http_client(),
+                        http,
                         _dir: dir,
                         _turn: turn,
                     };
@@ -226,9 +232,14 @@ impl TestCluster {
         .await
     }
 
+    /// A client that believes the nodes.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     /// The URL of node `id`, without a path.
     pub fn url(&self, id: i32) -> String {
-        format!("http://{}", self.spec(id).http_addr)
+        self.origin(id)
     }
 
     /// Sends a request to node `id`, once, and takes whatever it answers.
@@ -396,12 +407,7 @@ pub async fn send(request: reqwest::RequestBuilder) -> Result<Reply, reqwest::Er
 
 /// A client that follows nothing and goes through no proxy.
 pub fn http_client() -> reqwest::Client {
-    let redirect = reqwest::redirect::Policy::none();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(redirect)
-        .build()
-        .unwrap()
+    HttpClient::new(None).unwrap().get()
 }
 
 /// The program under test.

@@ -15,6 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use exposition::Page;
+use raft3d::client::http::HttpClient;
 use raft3d::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
 use raft3d::domain::command::{Command, NEWEST_VERSION, Op};
 use raft3d::domain::state::State;
@@ -507,6 +508,11 @@ pub struct Api {
     pub connections: Connections,
 }
 
+/// The API of a node without TLS.
+fn plain_router(service: FarmService<Fake>, connections: &Connections) -> Router {
+    http::router(service, connections, HttpClient::new(None).unwrap(), None)
+}
+
 impl Api {
     /// Over an empty farm; to be called in a tokio runtime.
     pub fn new() -> Api {
@@ -521,7 +527,7 @@ impl Api {
         let service = FarmService::new(Arc::clone(&self.fake), Duration::from_millis(200));
         Api {
             fake: Arc::clone(&self.fake),
-            router: http::router(service, &self.connections),
+            router: plain_router(service, &self.connections),
             connections: self.connections.clone(),
         }
     }
@@ -531,7 +537,7 @@ impl Api {
         let fake = Fake::new();
         let connections = Connections::default();
         let service = FarmService::with_limits(Arc::clone(&fake), limits);
-        let router = http::router(service, &connections);
+        let router = plain_router(service, &connections);
         Api {
             fake,
             router,
