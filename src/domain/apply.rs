@@ -9,13 +9,17 @@ use super::command::{
     Command, FieldProblem, IDEMPOTENCY_KEY_LEN_MAX, Idempotency, NewFilament, NewJob, NewPrinter,
     Op,
 };
+use super::events::Object;
 use super::id::Id;
 use super::idempotency::{Recall, Remembered};
 use super::model::{Filament, JobStatus, Kind, PrintJob, Printer};
 use super::outcome::{Outcome, Refusal, Reply};
+use super::roster::{NodeEntry, Roster};
+use super::settings::Settings;
 use super::state::State;
 use super::table::Table;
 use super::time::Timestamp;
+use crate::identity::ClusterId;
 use crate::sabotage;
 
 impl State {
@@ -35,7 +39,7 @@ impl State {
         self.log_time = self.log_time.max(command.stamped_at);
         self.memory.expire(self.log_time);
         match &command.idempotency {
-            None => Outcome::new(index, self.execute(command)),
+            None => Outcome::new(index, self.execute(index, command)),
             Some(request) => self.execute_once(index, command, request),
         }
     }
@@ -85,7 +89,7 @@ impl State {
                 Outcome::new(index, Err(Refusal::IdempotencyKeyReused { key }))
             }
             Recall::New => {
-                let outcome = Outcome::new(index, self.execute(command));
+                let outcome = Outcome::new(index, self.execute(index, command));
                 self.memory.remember(Remembered {
                     key: request.key.clone(),
                     fingerprint: request.fingerprint,
@@ -97,7 +101,15 @@ impl State {
         }
     }
 
-    fn execute(&mut self, command: &Command) -> Result<Reply, Refusal> {
+    /// Carries out a command and keeps what it changed as the event of its index.
+    fn execute(&mut self, index: u64, command: &Command) -> Result<Reply, Refusal> {
+        let result = self.carry_out(command);
+        self.events
+            .close(index, command, self.settings.event_retention);
+        result
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<Reply, Refusal> {
         let now = command.stamped_at;
         match &command.op {
             Op::CreatePrinter(new) => self.create_printer(new, now).map(Reply::Printer),
@@ -105,38 +117,63 @@ impl State {
             Op::CreateJob(new) => self.create_job(new, now).map(Reply::Job),
             Op::SetJobStatus { id, to } => self.set_job_status(id, *to, now).map(Reply::Job),
             Op::Barrier => Ok(Reply::Barrier),
-            Op::FoundCluster(id) => Ok(Reply::Cluster(Arc::make_mut(&mut self.roster).found(*id))),
-            Op::AnnounceNode(entry) => {
-                Arc::make_mut(&mut self.roster).announce(entry)?;
-                Ok(Reply::NodeNoted)
-            }
-            Op::AdmitNode(entry) => {
-                Arc::make_mut(&mut self.roster).admit(entry)?;
-                Ok(Reply::NodeNoted)
-            }
+            Op::FoundCluster(id) => Ok(Reply::Cluster(self.found_cluster(*id))),
+            Op::AnnounceNode(entry) => self.note_node(entry, Roster::announce),
+            Op::AdmitNode(entry) => self.note_node(entry, Roster::admit),
+            Op::ChangeSettings(new) => self.change_settings(*new).map(Reply::Settings),
         }
+    }
+
+    fn found_cluster(&mut self, proposed: ClusterId) -> ClusterId {
+        let before = self.roster.cluster();
+        let name = Arc::make_mut(&mut self.roster).found(proposed);
+        self.events
+            .note(before.map(Object::Cluster), Some(Object::Cluster(name)));
+        name
+    }
+
+    fn note_node(
+        &mut self,
+        entry: &NodeEntry,
+        note: impl FnOnce(&mut Roster, &NodeEntry) -> Result<(), Refusal>,
+    ) -> Result<Reply, Refusal> {
+        let before = self.roster.node(entry.node_id).map(|record| NodeEntry {
+            node_id: entry.node_id,
+            record: record.clone(),
+        });
+        note(Arc::make_mut(&mut self.roster), entry)?;
+        let node = |entry: NodeEntry| Object::Node(Arc::new(entry));
+        self.events
+            .note(before.map(node), Some(node(entry.clone())));
+        Ok(Reply::NodeNoted)
+    }
+
+    fn change_settings(&mut self, new: Settings) -> Result<Settings, Refusal> {
+        refuse_first(new.problems())?;
+        let before = std::mem::replace(&mut self.settings, new);
+        self.events
+            .note(Some(Object::Settings(before)), Some(Object::Settings(new)));
+        Ok(new)
     }
 
     fn create_printer(&mut self, new: &NewPrinter, now: Timestamp) -> Result<Printer, Refusal> {
         refuse_first(new.problems())?;
-        let id = choose_id(&mut self.printers, Kind::Printer, new.id.as_ref())?;
         let printer = Printer {
-            id: id.clone(),
+            id: choose_id(&mut self.printers, Kind::Printer, new.id.as_ref())?,
             company: new.company.clone(),
             model: new.model.clone(),
             created_at: now,
             updated_at: now,
         };
-        self.printers.put(id, printer.clone());
+        self.put_printer(&printer);
         Ok(printer)
     }
 
     fn create_filament(&mut self, new: &NewFilament, now: Timestamp) -> Result<Filament, Refusal> {
         refuse_first(new.problems())?;
-        let id = choose_id(&mut self.filaments, Kind::Filament, new.id.as_ref())?;
         let total = new.total_weight_in_grams;
         let filament = Filament {
-            id: id.clone(),
+            id: choose_id(&mut self.filaments, Kind::Filament, new.id.as_ref())?,
             filament_type: new.filament_type,
             color: new.color.clone(),
             total_weight_in_grams: total,
@@ -144,7 +181,7 @@ impl State {
             created_at: now,
             updated_at: now,
         };
-        self.filaments.put(id, filament.clone());
+        self.put_filament(&filament);
         Ok(filament)
     }
 
@@ -181,7 +218,9 @@ impl State {
             created_at: now,
             updated_at: now,
         };
-        self.jobs.insert(job.clone()).ok_or(not_enough)?;
+        let after = Arc::new(job.clone());
+        self.jobs.insert(Arc::clone(&after)).ok_or(not_enough)?;
+        self.events.note(None, Some(Object::Job(after)));
         Ok(job)
     }
 
@@ -206,7 +245,7 @@ impl State {
             updated_at: before.updated_at.max(now),
             ..PrintJob::clone(&before)
         };
-        self.jobs.replace(&before, after.clone());
+        self.put_job(before, &after);
         if to == JobStatus::Done {
             self.use_filament(&after, now);
         }
@@ -224,8 +263,32 @@ impl State {
                 updated_at: before.updated_at.max(now),
                 ..Filament::clone(&before)
             };
-            self.filaments.put(after.id.clone(), after);
+            self.put_filament(&after);
         }
+    }
+
+    /// Puts a printer in place of the one with its id, if there is one, and notes the change.
+    fn put_printer(&mut self, printer: &Printer) {
+        let after = Arc::new(printer.clone());
+        let before = self.printers.put(printer.id.clone(), Arc::clone(&after));
+        self.events
+            .note(before.map(Object::Printer), Some(Object::Printer(after)));
+    }
+
+    /// Puts a filament in place of the one with its id, if there is one, and notes the change.
+    fn put_filament(&mut self, filament: &Filament) {
+        let after = Arc::new(filament.clone());
+        let before = self.filaments.put(filament.id.clone(), Arc::clone(&after));
+        self.events
+            .note(before.map(Object::Filament), Some(Object::Filament(after)));
+    }
+
+    /// Puts a job in place of `before`, and notes the change.
+    fn put_job(&mut self, before: Arc<PrintJob>, job: &PrintJob) {
+        let after = Arc::new(job.clone());
+        self.jobs.replace(&before, Arc::clone(&after));
+        self.events
+            .note(Some(Object::Job(before)), Some(Object::Job(after)));
     }
 }
 

@@ -6,6 +6,7 @@ use super::codec::{self, DecodeError};
 use super::id::Id;
 use super::model::{FilamentType, JobStatus};
 use super::roster::NodeEntry;
+use super::settings::Settings;
 use super::time::Timestamp;
 use super::weight::Grams;
 use crate::identity::ClusterId;
@@ -61,6 +62,8 @@ pub enum Op {
     AnnounceNode(NodeEntry),
     /// A node, perhaps with a new data directory, is about to become a member.
     AdmitNode(NodeEntry),
+    /// Replaces the cluster's settings.
+    ChangeSettings(Settings),
 }
 
 /// A printer to be created.
@@ -152,7 +155,8 @@ impl Op {
             | Op::Barrier
             | Op::FoundCluster(_)
             | Op::AnnounceNode(_)
-            | Op::AdmitNode(_) => 1,
+            | Op::AdmitNode(_)
+            | Op::ChangeSettings(_) => 1,
         }
     }
 
@@ -160,11 +164,25 @@ impl Op {
     /// may be repeated without an idempotency key.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Op::Barrier | Op::FoundCluster(_) | Op::AnnounceNode(_) | Op::AdmitNode(_) => true,
+            Op::Barrier
+            | Op::FoundCluster(_)
+            | Op::AnnounceNode(_)
+            | Op::AdmitNode(_)
+            | Op::ChangeSettings(_) => true,
             Op::CreatePrinter(_)
             | Op::CreateFilament(_)
             | Op::CreateJob(_)
             | Op::SetJobStatus { .. } => false,
+        }
+    }
+
+    /// Whether it creates an object whose id is the next free integer.
+    pub fn leaves_id_open(&self) -> bool {
+        match self {
+            Op::CreatePrinter(new) => new.id.is_none(),
+            Op::CreateFilament(new) => new.id.is_none(),
+            Op::CreateJob(new) => new.id.is_none(),
+            _ => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::farm::Farm;
 use super::frames::FrameWriter;
 use super::snapshot::{HashSink, write_group};
 use super::state::State;
@@ -23,12 +24,20 @@ struct Counters {
 }
 
 impl State {
+    /// [`Farm::hash`] of the farm as it is.
+    pub fn farm_hash(&self) -> [u8; 32] {
+        self.farm().hash()
+    }
+}
+
+impl Farm {
     /// SHA-256 of the canonical bytes of all printers, filaments and print jobs and of the ids to be
     /// assigned next.
     ///
     /// Unlike [`State::hash`] it says nothing of the log, the cluster and remembered answers: a farm
-    /// that was backed up and restored into another cluster has the same.
-    pub fn farm_hash(&self) -> [u8; 32] {
+    /// that was backed up and restored into another cluster has the same, and so has one that was
+    /// rebuilt from events.
+    pub fn hash(&self) -> [u8; 32] {
         let mut sink = HashSink::default();
         // A hash takes any bytes, so only a record above 4 GiB could fail; it cannot exist.
         let written = self.write_farm(&mut sink);
@@ -40,15 +49,15 @@ impl State {
         let counters = Counters {
             next_printer_id: self.printers.next_id(),
             next_filament_id: self.filaments.next_id(),
-            next_job_id: self.jobs.table.next_id(),
+            next_job_id: self.jobs.next_id(),
             printers: self.printers.len() as u64,
             filaments: self.filaments.len() as u64,
-            jobs: self.jobs.table.len() as u64,
+            jobs: self.jobs.len() as u64,
         };
         let mut frames = FrameWriter::begin(sink, MAGIC, VERSION)?;
         write_group(&mut frames, std::iter::once(&counters))?;
         write_group(&mut frames, self.printers.after(None))?;
         write_group(&mut frames, self.filaments.after(None))?;
-        write_group(&mut frames, self.jobs.table.after(None))
+        write_group(&mut frames, self.jobs.after(None))
     }
 }

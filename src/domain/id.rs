@@ -105,6 +105,14 @@ impl Id {
         matches!(self.0, Form::Number(_))
     }
 
+    /// The integer that the id is, in either JSON type.
+    pub fn as_integer(&self) -> Option<i64> {
+        match &self.0 {
+            Form::Number(value) | Form::Numeral(value) => Some(*value),
+            Form::Text(_) => None,
+        }
+    }
+
     fn identity(&self) -> Identity<'_> {
         match &self.0 {
             Form::Number(value) | Form::Numeral(value) => Identity::Integer(*value),

@@ -66,7 +66,7 @@ impl Jobs {
 
     /// Adds a job whose id is new. `None`, and nothing changes, if the filament's reserved grams
     /// would exceed [`Grams::MAX`]; a job that fits the available weight never does that.
-    pub(super) fn insert(&mut self, job: PrintJob) -> Option<()> {
+    pub(super) fn insert(&mut self, job: Arc<PrintJob>) -> Option<()> {
         let held = if job.status.reserves() {
             job.print_weight_in_grams
         } else {
@@ -85,7 +85,7 @@ impl Jobs {
     }
 
     /// Replaces `before` by `after`, the same job with another status and time.
-    pub(super) fn replace(&mut self, before: &PrintJob, after: PrintJob) {
+    pub(super) fn replace(&mut self, before: &PrintJob, after: Arc<PrintJob>) {
         self.by_status[slot(before.status)].remove(&before.id);
         self.by_status[slot(after.status)].insert(after.id.clone());
         if before.status.reserves()

@@ -7,6 +7,8 @@
 //! * [`command`]: what is written to the log; [`outcome`]: what applying it gives back.
 //! * [`state`]: the farm and its queries, over `table` and `jobs`, which keep the objects so that
 //!   no question needs a scan; `apply` holds the rules that change them.
+//! * [`events`]: what each command has changed; [`farm`]: the objects that events rebuild.
+//! * [`settings`]: what the cluster as a whole is told.
 //! * [`idempotency`]: the replicated memory of answers already given.
 //! * [`snapshot`]: the whole state as canonical bytes, in checked `frames`; `farm_hash`: a hash of the
 //!   objects alone.
@@ -20,6 +22,8 @@
 mod apply;
 mod codec;
 pub mod command;
+pub mod events;
+pub mod farm;
 mod farm_hash;
 mod frames;
 pub mod id;
@@ -28,6 +32,7 @@ mod jobs;
 pub mod model;
 pub mod outcome;
 pub mod roster;
+pub mod settings;
 pub mod snapshot;
 pub mod state;
 mod table;

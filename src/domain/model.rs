@@ -163,6 +163,16 @@ impl JobStatus {
         }
     }
 
+    /// What happens to a job that gets this status, in the kinds of events.
+    pub fn verb(self) -> &'static str {
+        match self {
+            JobStatus::Queued => "queued",
+            JobStatus::Running => "running",
+            JobStatus::Done => "done",
+            JobStatus::Canceled => "canceled",
+        }
+    }
+
     /// The statuses that may follow this one.
     pub fn successors(self) -> &'static [JobStatus] {
         match self {

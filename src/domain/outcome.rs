@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{self, DecodeError};
 use super::id::Id;
 use super::model::{Filament, JobStatus, Kind, PrintJob, Printer};
+use super::settings::Settings;
 use super::weight::Grams;
 use crate::identity::ClusterId;
 
@@ -34,6 +35,8 @@ pub enum Reply {
     Cluster(ClusterId),
     /// The node is noted.
     NodeNoted,
+    /// The settings as they are now.
+    Settings(Settings),
 }
 
 /// Why nothing was done. The order is the binary form: append only.

@@ -5,8 +5,9 @@
 //! state is checked again on reading.
 //!
 //! The bytes are checked frames (laid out in `frames.rs`): one with the header, one with the
-//! cluster's name and nodes, then the printers, the filaments, the print jobs, each in the order of
-//! their ids, and the remembered answers in the order given. Each of these groups begins a frame.
+//! cluster's name and nodes, then the printers, the filaments and the print jobs, each in the order
+//! of their ids, the remembered answers in the order given, and the events in the order of the log.
+//! Each of these groups begins a frame.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::command::{IDEMPOTENCY_KEY_LEN_MAX, NEWEST_VERSION};
+use super::events::{Event, Events};
 use super::frames::{FrameReader, FrameWriter};
 use super::id::{INTEGER_MAX, Id};
 use super::idempotency::{Limits, Memory, Remembered};
 use super::jobs::Jobs;
 use super::model::{Filament, PrintJob, Printer};
 use super::roster::Roster;
+use super::settings::Settings;
 use super::state::State;
 use super::table::Table;
 use super::time::Timestamp;
@@ -48,6 +51,10 @@ struct Header {
     filaments: u64,
     jobs: u64,
     remembered: u64,
+    settings: Settings,
+    /// Index of the newest event that was dropped.
+    events_dropped: u64,
+    events: u64,
 }
 
 impl State {
@@ -59,7 +66,8 @@ impl State {
         write_group(&mut frames, self.printers.after(None))?;
         write_group(&mut frames, self.filaments.after(None))?;
         write_group(&mut frames, self.jobs.table.after(None))?;
-        write_group(&mut frames, self.memory.iter())
+        write_group(&mut frames, self.memory.iter())?;
+        write_group(&mut frames, self.events.iter().map(AsRef::as_ref))
     }
 
     /// Reads a state of [`FORMAT_VERSION`], to the end of `source`. Anything but the whole of what
@@ -100,6 +108,9 @@ impl State {
             filaments: self.filaments.len() as u64,
             jobs: self.jobs.table.len() as u64,
             remembered: self.memory.len() as u64,
+            settings: self.settings,
+            events_dropped: self.events.oldest_position(),
+            events: self.events.len() as u64,
         }
     }
 }
@@ -176,7 +187,12 @@ fn read_state<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, Snapsho
         jobs: Jobs::assigning_from(header.next_job_id),
         memory: Memory::new(header.limits),
         roster: Arc::new(roster),
+        settings: header.settings,
+        events: Events::default(),
     };
+    check(state.settings.problems().is_empty(), || {
+        format!("{:?} cannot be", state.settings)
+    })?;
     read_group(frames, "printer", header.printers, |printer| {
         state.restore_printer(printer)
     })?;
@@ -197,6 +213,12 @@ fn read_state<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, Snapsho
             header.remembered
         )
     })?;
+    let mut events = Vec::new();
+    read_group(frames, "event", header.events, |event| {
+        events.push(event);
+        Ok(())
+    })?;
+    state.restore_events(header.events_dropped, events)?;
     Ok(state)
 }
 
@@ -212,7 +234,7 @@ impl State {
             format!("printer {id} has no model")
         })?;
         self.check_times("printer", &id, printer.created_at, printer.updated_at)?;
-        self.printers.put(id, printer);
+        self.printers.put(id, Arc::new(printer));
         Ok(())
     }
 
@@ -230,7 +252,7 @@ impl State {
             format!("filament {id} has more left than its total")
         })?;
         self.check_times("filament", &id, filament.created_at, filament.updated_at)?;
-        self.filaments.put(id, filament);
+        self.filaments.put(id, Arc::new(filament));
         Ok(())
     }
 
@@ -248,7 +270,7 @@ impl State {
         self.check_times("print job", &id, job.created_at, job.updated_at)?;
         let filament_id = job.filament_id.clone();
         self.jobs
-            .insert(job)
+            .insert(Arc::new(job))
             .ok_or_else(|| over_reserved(&filament_id))
     }
 
@@ -292,6 +314,40 @@ impl State {
         })?;
         self.memory.remember(answer);
         Ok(())
+    }
+
+    /// Puts the events back, if they led to these very objects, and lets them share what they hold
+    /// with the tables and with each other.
+    fn restore_events(
+        &mut self,
+        dropped: u64,
+        mut events: Vec<Event>,
+    ) -> Result<(), SnapshotError> {
+        let mut farm = self.farm();
+        let mut newer = None;
+        for event in events.iter_mut().rev() {
+            let index = event.index;
+            let fits = newer.map_or(index <= self.applied_index, |newer| index < newer);
+            check(fits, || {
+                format!("the event at index {index} is out of order")
+            })?;
+            newer = Some(index);
+            check(event.time <= self.log_time, || {
+                format!("the event at index {index} is newer than the log")
+            })?;
+            farm.share(event);
+            farm.undo(event)
+                .map_err(|error| SnapshotError::Inconsistent(error.to_string()))?;
+        }
+        let fits = newer.map_or(dropped <= self.applied_index, |oldest| dropped < oldest);
+        check(fits, || {
+            format!("events up to index {dropped} are dropped and kept")
+        })?;
+        self.events = Events::restored(dropped, events);
+        check(
+            !self.events.is_over_full(self.settings.event_retention),
+            || format!("{} events, beyond its own limits", self.events.len()),
+        )
     }
 
     fn check_times(

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::events::Events;
 use super::id::Id;
 use super::idempotency::{Limits, Memory};
 use super::jobs::Jobs;
 use super::model::{Filament, JobStatus, PrintJob, Printer};
 use super::roster::Roster;
+use super::settings::Settings;
 use super::table::Table;
 use super::time::Timestamp;
 use super::weight::Grams;
@@ -28,6 +30,8 @@ pub struct State {
     pub(super) jobs: Jobs,
     pub(super) memory: Memory,
     pub(super) roster: Arc<Roster>,
+    pub(super) settings: Settings,
+    pub(super) events: Events,
 }
 
 impl Default for State {
@@ -53,6 +57,8 @@ impl State {
             jobs: Jobs::assigning_from(1),
             memory: Memory::new(limits),
             roster: Arc::default(),
+            settings: Settings::default(),
+            events: Events::default(),
         }
     }
 
@@ -71,6 +77,16 @@ impl State {
     pub fn refounded(mut self, cluster: ClusterId) -> State {
         self.roster = Arc::new(self.roster.refounded(cluster));
         self
+    }
+
+    /// The cluster's settings.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// What the newest commands have changed.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Notes that the log up to `index` has been passed where entries carry no command, as

@@ -29,6 +29,11 @@ impl<T: Clone> Table<T> {
         self.next_id
     }
 
+    /// The same, to be moved as events say.
+    pub(super) fn next_id_mut(&mut self) -> &mut i64 {
+        &mut self.next_id
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -42,20 +47,26 @@ impl<T: Clone> Table<T> {
         self.rows.get_key_value(id).map(|(own, _)| own)
     }
 
-    /// Adds or replaces the row of `id`.
-    pub(super) fn put(&mut self, id: Id, row: T) {
-        self.rows.insert(id, Arc::new(row));
+    /// Adds or replaces the row of `id`; gives the one that was there.
+    pub(super) fn put(&mut self, id: Id, row: Arc<T>) -> Option<Arc<T>> {
+        self.rows.insert(id, row)
+    }
+
+    /// Takes the row of `id` out.
+    pub(super) fn remove(&mut self, id: &Id) -> Option<Arc<T>> {
+        self.rows.remove(id)
     }
 
     /// Takes the next free integer as an id: never one assigned before, never one that a client
     /// has given to an object. `None` when none is left.
     ///
-    /// Integers skipped once are never looked at again.
+    /// Integers skipped once are never looked at again. Where none is left nothing changes: only
+    /// an event can tell of a change.
     pub(super) fn assign_id(&mut self) -> Option<Id> {
-        while self.next_id <= INTEGER_MAX {
-            let candidate = Id::from_integer(self.next_id).ok()?;
-            self.next_id += 1;
+        for integer in self.next_id..=INTEGER_MAX {
+            let candidate = Id::from_integer(integer).ok()?;
             if !self.rows.contains_key(&candidate) {
+                self.next_id = integer + 1;
                 return Some(candidate);
             }
         }
@@ -64,7 +75,12 @@ impl<T: Clone> Table<T> {
 
     /// The rows behind `after`, or all, in the order of ids.
     pub(super) fn after(&self, after: Option<&Id>) -> impl Iterator<Item = &T> + use<'_, T> {
-        self.rows.range(behind(after)).map(|(_, row)| row.as_ref())
+        self.rows(after).map(Arc::as_ref)
+    }
+
+    /// The same, to be shared.
+    pub(super) fn rows(&self, after: Option<&Id>) -> impl Iterator<Item = &Arc<T>> + use<'_, T> {
+        self.rows.range(behind(after)).map(|(_, row)| row)
     }
 
     /// The last row in the order of ids.

@@ -60,7 +60,7 @@ impl<'a> View<'a> {
                 available_weight_in_grams: filament.remaining_weight_in_grams,
             })),
             Reply::Job(job) => Some(View::Job(job)),
-            Reply::Barrier | Reply::Cluster(_) | Reply::NodeNoted => None,
+            Reply::Barrier | Reply::Cluster(_) | Reply::NodeNoted | Reply::Settings(_) => None,
         }
     }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use raft3d::domain::command::{NEWEST_VERSION, Op};
+use raft3d::domain::events::{Change, Event, Object};
 use raft3d::domain::id::{INTEGER_MAX, Id};
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, FilamentType, JobStatus, PrintJob, Printer};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::roster::Roster;
+use raft3d::domain::settings::Settings;
 use raft3d::domain::snapshot::SnapshotError;
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
@@ -30,6 +32,9 @@ struct Header {
     limits: Limits,
     next_ids: [i64; 3],
     counts: [u64; 4],
+    settings: Settings,
+    events_dropped: u64,
+    events: u64,
 }
 
 impl Header {
@@ -40,6 +45,9 @@ impl Header {
             limits: Limits::default(),
             next_ids: [1; 3],
             counts: [0; 4],
+            settings: Settings::default(),
+            events_dropped: 5,
+            events: 0,
         }
     }
 }
@@ -61,6 +69,7 @@ struct Forged {
     filaments: Vec<Filament>,
     jobs: Vec<PrintJob>,
     answers: Vec<Answer>,
+    events: Vec<Event>,
 }
 
 impl Forged {
@@ -73,11 +82,15 @@ impl Forged {
             outcome: Outcome::new(index, Ok(Reply::Barrier)),
         };
         Forged {
-            header: Header::of_an_empty_farm(),
+            header: Header {
+                next_ids: [1, 1, 3],
+                ..Header::of_an_empty_farm()
+            },
             printers: vec![printer(number(1)), printer(text("x"))],
             filaments: vec![filament(number(1)), filament(text("x"))],
-            jobs: vec![job(number(1)), job(number(2))],
+            jobs: vec![job(number(1)), job_2(JobStatus::Running)],
             answers: vec![answer("a", 10), answer("b", 11)],
+            events: vec![job_created(40), job_started(50)],
         }
     }
 
@@ -89,14 +102,19 @@ impl Forged {
             self.jobs.len() as u64,
             self.answers.len() as u64,
         ];
-        read(&sealed(&[
+        header.events = self.events.len() as u64;
+        let groups: [Vec<u8>; 7] = [
             bytes_of(&header),
             no_roster(),
             self.printers.iter().flat_map(bytes_of).collect(),
             self.filaments.iter().flat_map(bytes_of).collect(),
             self.jobs.iter().flat_map(bytes_of).collect(),
             self.answers.iter().flat_map(bytes_of).collect(),
-        ]))
+            self.events.iter().flat_map(bytes_of).collect(),
+        ];
+        // A group without records has no frame.
+        let groups = groups.into_iter().filter(|group| !group.is_empty());
+        read(&sealed(&groups.collect::<Vec<_>>()))
     }
 }
 
@@ -139,13 +157,47 @@ fn job(id: Id) -> PrintJob {
     }
 }
 
+fn event(index: u64, id_assigned: bool, changes: Vec<Change>) -> Event {
+    Event {
+        index,
+        time: at(200),
+        id_assigned,
+        changes,
+    }
+}
+
+/// Of job 2, which is running by now.
+fn job_created(index: u64) -> Event {
+    let change = Change {
+        before: None,
+        after: Some(Object::Job(job_2(JobStatus::Queued).into())),
+    };
+    event(index, true, vec![change])
+}
+
+fn job_started(index: u64) -> Event {
+    let change = Change {
+        before: Some(Object::Job(job_2(JobStatus::Queued).into())),
+        after: Some(Object::Job(job_2(JobStatus::Running).into())),
+    };
+    event(index, false, vec![change])
+}
+
+fn job_2(status: JobStatus) -> PrintJob {
+    PrintJob {
+        status,
+        ..job(number(2))
+    }
+}
+
 #[test]
 fn derived_data_is_rebuilt() {
     let mut state = Forged::valid().read().expect("a valid snapshot");
     let filament = state.filament("1").expect("filament 1").clone();
     assert_eq!(state.reserved(&filament), grams(800));
     assert_eq!(state.available(&filament), grams(0));
-    assert_eq!(state.job_count_of(JobStatus::Queued), 2);
+    assert_eq!(state.job_count_of(JobStatus::Queued), 1);
+    assert_eq!(state.job_count_of(JobStatus::Running), 1);
     let outcome = state.apply(101, &command(1, new_job(None, number(1), number(1), 1)));
     assert!(matches!(
         outcome.result,
@@ -225,6 +277,62 @@ fn contradictions_are_refused_by_name() {
         }),
         ("beyond its own limits", |f| f.header.limits.count_max = 1),
         ("beyond its own limits", |f| f.header.limits.bytes_max = 10),
+        ("event_retention: 0", |f| {
+            f.header.settings.event_retention = 0
+        }),
+        ("2 events, beyond its own limits", |f| {
+            f.header.settings.event_retention = 1;
+        }),
+        ("up to index 40 are dropped", |f| {
+            f.header.events_dropped = 40
+        }),
+        ("up to index 101 are dropped", |f| {
+            f.events.clear();
+            f.header.events_dropped = 101;
+        }),
+        ("event at index 101 is out of order", |f| {
+            f.events[1].index = 101;
+        }),
+        ("event at index 50 is out of order", |f| {
+            f.events[0].index = 50
+        }),
+        ("event at index 40 is newer", |f| {
+            f.events[0].time = at(1_001)
+        }),
+        ("index 50 tells of no change", |f| {
+            f.events[1].changes.clear()
+        }),
+        ("index 50 tells of no change", |f| {
+            f.events[1].changes[0].before = f.events[1].changes[0].after.clone();
+        }),
+        ("index 50 tells of no change", |f| {
+            f.events[1].changes[0].before = Some(Object::Printer(printer(number(2)).into()));
+        }),
+        ("index 50 tells of no change", |f| {
+            f.events[1].changes[0] = Change {
+                before: None,
+                after: None,
+            };
+        }),
+        ("index 50 does not fit: job 2", |f| {
+            f.jobs[1].status = JobStatus::Queued;
+        }),
+        ("index 40 does not fit: job 2", |f| {
+            f.events[0].changes[0].after = Some(Object::Job(job_2(JobStatus::Running).into()));
+        }),
+        ("index 40 has an id that was not free", |f| {
+            f.header.next_ids[2] = 2;
+        }),
+        ("index 50 has an id that was not free", |f| {
+            f.events[1].changes.insert(
+                0,
+                Change {
+                    before: None,
+                    after: Some(Object::Settings(Settings::default())),
+                },
+            );
+            f.events[1].id_assigned = true;
+        }),
     ];
     assert!(Forged::valid().read().is_ok());
     for (told, forge) in forgeries {
@@ -263,6 +371,7 @@ fn groups_end_where_their_frames_end() {
 #[test]
 fn an_exhausted_counter_is_a_refusal_not_a_crash() {
     let mut forged = Forged::valid();
+    forged.events.clear();
     forged.header.next_ids = [INTEGER_MAX, INTEGER_MAX + 1, INTEGER_MAX];
     let mut state = forged.read().expect("a valid snapshot");
     let last = state.apply(101, &command(1, new_printer(None)));

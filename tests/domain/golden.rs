@@ -10,6 +10,7 @@ use raft3d::domain::command::{Command, Op};
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{JobStatus, Kind};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
+use raft3d::domain::settings::Settings;
 use raft3d::domain::state::State;
 use raft3d::domain::weight::Grams;
 
@@ -78,8 +79,8 @@ pub fn commands() -> Vec<(&'static str, Command)> {
     ]
 }
 
-/// Commands about the cluster, by name.
-fn roster_commands() -> Vec<(&'static str, Command)> {
+/// Commands that are about the cluster, not the farm, by name.
+fn cluster_commands() -> Vec<(&'static str, Command)> {
     let entry = node_entry(3, 8083, 0xd3);
     vec![
         (
@@ -94,13 +95,22 @@ fn roster_commands() -> Vec<(&'static str, Command)> {
             "admit-node",
             command(NOON, Op::AdmitNode(node_entry(4, 8084, 0xd4))),
         ),
+        (
+            "change-settings",
+            command(NOON, Op::ChangeSettings(settings())),
+        ),
     ]
 }
 
-/// The farm in a cluster that has a name and knows its nodes.
-fn farm_with_roster() -> State {
+/// Few events are kept, so that a snapshot tells of some that are not.
+fn settings() -> Settings {
+    Settings { event_retention: 9 }
+}
+
+/// The farm in a cluster that has a name, knows its nodes and has settings of its own.
+fn farm_in_cluster() -> State {
     let mut state = farm();
-    for (_, command) in roster_commands() {
+    for (_, command) in cluster_commands() {
         let outcome = state.apply(state.applied_index() + 1, &command);
         assert!(outcome.result.is_ok(), "{outcome:?}");
     }
@@ -146,6 +156,7 @@ pub fn outcomes() -> Vec<(&'static str, Outcome)> {
     }
     add("cluster", Ok(Reply::Cluster(cluster_id(0xc1))));
     add("node-noted", Ok(Reply::NodeNoted));
+    add("settings", Ok(Reply::Settings(settings())));
     add(
         "other-directory",
         Err(Refusal::OtherDirectory { node_id: 3 }),
@@ -279,7 +290,7 @@ fn unhex(digits: &str) -> Vec<u8> {
 
 #[test]
 fn commands_of_version_1_are_written_and_read() {
-    let commands = [commands(), roster_commands()].concat();
+    let commands = [commands(), cluster_commands()].concat();
     let samples: Vec<_> = commands
         .iter()
         .map(|(name, command)| (*name, command.encode()))
@@ -317,7 +328,7 @@ fn outcomes_of_version_1_are_written_and_read() {
 
 #[test]
 fn snapshots_of_version_3_are_written_and_read() {
-    let samples = [("farm", farm_with_roster()), ("empty", small())];
+    let samples = [("farm", farm_in_cluster()), ("empty", small())];
     let bytes: Vec<_> = samples
         .iter()
         .map(|(name, state)| (*name, snapshot(state)))

@@ -1,6 +1,7 @@
 //! The farm's state machine: every rule, every byte, and random histories against a naive model.
 
 mod codec;
+mod events;
 mod farm_hash;
 mod forgery;
 mod golden;

@@ -6,6 +6,7 @@ use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, JobStatus, Kind, PrintJob, Printer};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::roster::NodeEntry;
+use raft3d::domain::settings::Settings;
 use raft3d::domain::state::JobFilter;
 use raft3d::domain::time::Timestamp;
 use raft3d::domain::weight::Grams;
@@ -21,6 +22,10 @@ pub struct Naive {
     pub cluster: Option<ClusterId>,
     /// Each node, as it was last noted.
     pub nodes: Vec<NodeEntry>,
+    pub settings: Settings,
+    /// Indexes of the commands that changed anything, but for those that are to be forgotten.
+    pub events: Vec<u64>,
+    pub events_dropped: u64,
     limits: Limits,
     log_time: u64,
     /// Integers assigned, by kind.
@@ -37,13 +42,44 @@ impl Naive {
             answers: Vec::new(),
             cluster: None,
             nodes: Vec::new(),
+            settings: Settings::default(),
+            events: Vec::new(),
+            events_dropped: 0,
             limits,
             log_time: 0,
             assigned: Vec::new(),
         }
     }
 
+    /// Applies a command, and notes whether anything is another than before.
     pub fn apply(&mut self, index: u64, command: &Command) -> Outcome {
+        let before = self.everything();
+        let outcome = self.apply_quietly(index, command);
+        if self.everything() != before {
+            self.events.push(index);
+        }
+        let retention = self.settings.event_retention as usize;
+        while self.events.len() > retention {
+            self.events_dropped = self.events.remove(0);
+        }
+        outcome
+    }
+
+    /// All that events tell of, as JSON.
+    fn everything(&self) -> serde_json::Value {
+        let mut nodes = self.nodes.clone();
+        nodes.sort_by_key(|entry| entry.node_id);
+        serde_json::json!([
+            self.printers,
+            self.filaments,
+            self.jobs,
+            self.cluster,
+            nodes,
+            self.settings
+        ])
+    }
+
+    fn apply_quietly(&mut self, index: u64, command: &Command) -> Outcome {
         if index <= self.applied_index {
             let applied_index = self.applied_index;
             return Outcome::new(index, Err(Refusal::AlreadyApplied { applied_index }));
@@ -191,6 +227,17 @@ impl Naive {
                 self.note(entry)
             }
             Op::AdmitNode(entry) => self.note(entry),
+            Op::ChangeSettings(new) => {
+                let value = new.event_retention;
+                if value == 0 || value > 1_000_000 {
+                    return Err(Refusal::InvalidField {
+                        pointer: "/event_retention".to_owned(),
+                        problem: format!("must be from 1 to 1000000, not {value}"),
+                    });
+                }
+                self.settings = *new;
+                Ok(Reply::Settings(*new))
+            }
         }
     }
 

@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use raft3d::domain::command::{Command, Idempotency, NewFilament, NewJob, NewPrinter, Op};
+use raft3d::domain::farm::Contradiction;
 use raft3d::domain::id::Id;
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, FilamentType, JobStatus};
 use raft3d::domain::outcome::Refusal;
 use raft3d::domain::roster::NodeEntry;
+use raft3d::domain::settings::Settings;
 use raft3d::domain::state::{JobFilter, State};
 use raft3d::domain::weight::Grams;
 use serde::Serialize;
@@ -106,6 +108,9 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => (1u8..3).prop_map(|byte| Op::FoundCluster(cluster_id(byte))),
         2 => node_entries().prop_map(Op::AnnounceNode),
         1 => node_entries().prop_map(Op::AdmitNode),
+        1 => (0u64..12).prop_map(|event_retention| {
+            Op::ChangeSettings(Settings { event_retention })
+        }),
     ]
 }
 
@@ -167,6 +172,10 @@ fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
     prop_assert_eq!(state.filament_count(), naive.filaments.len());
     prop_assert_eq!(state.job_count(), naive.jobs.len());
     prop_assert_eq!(state.remembered_count(), naive.answers.len());
+    let events: Vec<u64> = state.events().iter().map(|event| event.index).collect();
+    prop_assert_eq!(&events, &naive.events);
+    prop_assert_eq!(state.events().oldest_position(), naive.events_dropped);
+    prop_assert_eq!(state.settings(), naive.settings);
     for filament in &naive.filaments {
         let found = state.filament(&filament.id.key());
         prop_assert_eq!(found, Some(filament));
@@ -292,6 +301,26 @@ impl World {
     }
 }
 
+/// Whoever takes the farm from any of the states and follows the events, as far as they reach back,
+/// has the farm of the last state.
+fn follow_events(kept: &[(Vec<u8>, State)], last: &State) -> Result<(), TestCaseError> {
+    let failed = |error: Contradiction| TestCaseError::fail(error.to_string());
+    let base = last.base_farm().map_err(failed)?;
+    let base = (last.events().oldest_position(), base);
+    let starts = kept.iter().map(|(_, s)| (s.applied_index(), s.farm()));
+    for (position, mut farm) in starts.chain([base]) {
+        let Ok(events) = last.events().after(position) else {
+            prop_assert!(position < last.events().oldest_position());
+            continue;
+        };
+        for event in events {
+            farm.redo(event).map_err(failed)?;
+        }
+        prop_assert_eq!(farm.hash(), last.farm_hash(), "from {}", position);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -314,6 +343,7 @@ proptest! {
             prop_assert_eq!(snapshot(&world.state), snapshot(&world.replica));
         }
         prop_assert_eq!(world.state.hash(), world.replica.hash());
+        follow_events(&kept, &world.state)?;
         for (bytes, state) in kept {
             prop_assert_eq!(snapshot(&state), bytes, "a clone changed with its origin");
         }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 
+use raft3d::domain::command::Op;
 use raft3d::domain::idempotency::Limits;
+use raft3d::domain::settings::Settings;
 use raft3d::domain::snapshot::{FORMAT_VERSION, MAGIC, SnapshotError};
 use raft3d::domain::state::State;
 
@@ -39,6 +41,11 @@ fn equal_states_give_equal_bytes() {
     let mut two = Farm::new();
     two.printer(Some(text("a")));
     two.printer(Some(text("b")));
+    for farm in [&mut one, &mut two] {
+        // What led there differs, and is forgotten.
+        let settings = Settings { event_retention: 1 };
+        farm.run(Op::ChangeSettings(settings)).unwrap();
+    }
     assert_eq!(snapshot(&one.state), snapshot(&two.state));
     assert_eq!(one.state.hash(), two.state.hash());
 }
@@ -47,6 +54,9 @@ fn equal_states_give_equal_bytes() {
 fn states_that_differ_hash_differently() {
     let base = golden::farm();
     let mut seen = vec![base.hash()];
+    let retention = Op::ChangeSettings(Settings {
+        event_retention: 99,
+    });
     let next = base.applied_index() + 1;
     let mut later = base.clone();
     later.advance(next);
@@ -57,6 +67,7 @@ fn states_that_differ_hash_differently() {
         command(0, new_printer(Some(text("70")))),
         command(0, new_filament(Some(number(70)), 1, None)),
         keyed_printer,
+        command(0, retention),
     ] {
         let mut state = base.clone();
         assert!(state.apply(next, &command).result.is_ok());
