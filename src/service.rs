@@ -259,6 +259,11 @@ impl<C: Consensus> FarmService<C> {
         self.consensus.state()
     }
 
+    /// Resolves when this node has applied `index`; never if it does not.
+    pub async fn wait_applied(&self, index: u64) {
+        self.consensus.wait_applied(index).await;
+    }
+
     /// This node's view of the cluster.
     pub fn status(&self) -> Status {
         self.consensus.status()

@@ -10,12 +10,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 17] = [
     "/",
     "/healthz",
     "/readyz",
     "/api/v1/cluster",
     "/api/v1/cluster/snapshots",
+    "/api/v1/cluster/settings",
+    "/api/v1/cluster/hash",
+    "/api/v1/events",
     "/api/v1/printers",
     "/api/v1/printers/1",
     "/api/v1/filaments",

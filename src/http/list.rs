@@ -38,7 +38,7 @@ pub async fn answer<C: Consensus>(
     let index = state.applied_index();
     let last = limit.and_then(|limit| last_of_page(&collection, &state, after.as_ref(), limit));
     let next = last
-        .map(|last| next_link(&collection, params, &last))
+        .map(|last| next_link(collection.path(), params, &last.key()))
         .transpose()?;
     let array = Array::new(collection, state, after, limit.unwrap_or(usize::MAX));
 
@@ -52,7 +52,8 @@ pub async fn answer<C: Consensus>(
     Ok(response)
 }
 
-fn limit(params: &Params) -> Result<Option<usize>, Problem> {
+/// `?limit=`, the most objects of a page.
+pub fn limit(params: &Params) -> Result<Option<usize>, Problem> {
     let Some(text) = params.get("limit") else {
         return Ok(None);
     };
@@ -78,13 +79,13 @@ fn last_of_page(
     rest.next().map(|_| last)
 }
 
-/// The same request for what comes behind `last`.
-fn next_link(collection: &Collection, params: &Params, last: &Id) -> Result<HeaderValue, Problem> {
-    let mut link = format!("<{}?", collection.path());
+/// The same request to `path` for what comes behind `last`.
+pub fn next_link(path: &str, params: &Params, last: &str) -> Result<HeaderValue, Problem> {
+    let mut link = format!("<{path}?");
     for (name, value) in params.iter().filter(|(name, _)| *name != "after") {
         link += &format!("{name}={}&", encode(value));
     }
-    link += &format!("after={}>; rel=\"next\"", encode(&last.key()));
+    link += &format!("after={}>; rel=\"next\"", encode(last));
     HeaderValue::try_from(link)
         .map_err(|error| Problem::new(ProblemType::Internal, format!("no next link: {error}")))
 }

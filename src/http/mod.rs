@@ -2,6 +2,8 @@
 //!
 //! * [`printers`], [`filaments`], [`print_jobs`], [`cluster`], [`members`], [`snapshots`], [`backup`],
 //!   [`health`]: the routes of each resource, thin.
+//! * [`events`], `event_stream`, `event_export`: what has happened, by pages, as a stream, as a file.
+//! * [`settings`]: the cluster's settings, and the farm's hash.
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
@@ -16,6 +18,9 @@ pub mod backup;
 pub mod body;
 pub mod cluster;
 pub mod download;
+mod event_export;
+pub mod event_stream;
+pub mod events;
 pub mod fields;
 pub mod filaments;
 pub mod headers;
@@ -33,6 +38,7 @@ pub mod query;
 pub mod quotes;
 pub mod read;
 pub mod server;
+pub mod settings;
 pub mod snapshots;
 pub mod view;
 pub mod waiting;
@@ -47,6 +53,7 @@ use serde_json::json;
 
 use self::body::BodyMemory;
 use self::download::Downloads;
+use self::event_stream::Streams;
 use self::headers::RequestIds;
 use self::measure::Measures;
 use self::openapi::{Described, Routes, page, schemas};
@@ -68,7 +75,14 @@ pub fn router<C: Consensus>(
     tls: Option<&Tls>,
 ) -> Router {
     let measures = Measures::default();
-    let metrics = Arc::new(Metrics::new(&service, &measures, connections, tls));
+    let streams = Streams::new(connections);
+    let metrics = Arc::new(Metrics::new(
+        &service,
+        &measures,
+        connections,
+        &streams,
+        tls,
+    ));
     let ids = RequestIds::new(service.node_id());
     let peers = Peers::new(http, service.request_timeout());
     let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
@@ -94,6 +108,11 @@ pub fn router<C: Consensus>(
         .on::<members::__path_remove, _>(members::remove::<C>)
         .on::<members::__path_promote, _>(members::promote::<C>)
         .on::<members::__path_transfer_leader, _>(members::transfer_leader::<C>)
+        .on::<settings::__path_get, _>(settings::get::<C>)
+        .on::<settings::__path_put, _>(settings::put::<C>)
+        .on::<settings::__path_hash, _>(settings::hash::<C>)
+        .on::<events::__path_get, _>(events::get::<C>)
+        .on::<events::__path_export, _>(events::export::<C>)
         .on::<health::__path_live, _>(health::live)
         .on::<health::__path_healthy, _>(health::healthy)
         .on::<health::__path_ready, _>(health::ready::<C>)
@@ -114,6 +133,7 @@ pub fn router<C: Consensus>(
         .layer(Extension(BodyMemory::default()))
         .layer(Extension(Downloads::default()))
         .layer(Extension(peers))
+        .layer(Extension(streams))
         .with_state(service)
 }
 

@@ -59,6 +59,8 @@ pub enum ProblemType {
     NodeUnreachable,
     /// No snapshot was started.
     NoSnapshot,
+    /// Events behind the position are not kept any more.
+    PositionGone,
     /// The body is above the limit.
     BodyTooLarge,
     /// Fields of a body break a rule.
@@ -115,6 +117,7 @@ impl ProblemType {
             ProblemType::NotCaughtUp => "not-caught-up",
             ProblemType::NodeUnreachable => "node-unreachable",
             ProblemType::NoSnapshot => "no-snapshot",
+            ProblemType::PositionGone => "position-gone",
             ProblemType::BodyTooLarge => "body-too-large",
             ProblemType::InvalidFields => "invalid-fields",
             ProblemType::UnknownPrinter => "unknown-printer",
@@ -153,6 +156,7 @@ impl ProblemType {
             ProblemType::NotCaughtUp => "The node is not caught up",
             ProblemType::NodeUnreachable => "The node is not reached",
             ProblemType::NoSnapshot => "No snapshot was started",
+            ProblemType::PositionGone => "The position is gone",
             ProblemType::BodyTooLarge => "The body is too large",
             ProblemType::InvalidFields => "A rule is broken",
             ProblemType::UnknownPrinter => "No such printer",
@@ -190,6 +194,7 @@ impl ProblemType {
             | ProblemType::NotCaughtUp
             | ProblemType::ForbiddenTransition
             | ProblemType::NoSnapshot => StatusCode::CONFLICT,
+            ProblemType::PositionGone => StatusCode::GONE,
             ProblemType::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemType::InvalidFields
             | ProblemType::UnknownPrinter
@@ -215,6 +220,16 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldProblem>,
     index: Option<u64>,
+    positions: Option<Positions>,
+}
+
+/// Between which positions in the log events can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+struct Positions {
+    /// The lowest position that can be gone on from
+    oldest_position: u64,
+    /// Where the log is
+    current_index: u64,
 }
 
 /// What was refused, and why (RFC 9457)
@@ -233,6 +248,8 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError<'a>>,
+    #[serde(flatten)]
+    positions: Option<Positions>,
 }
 
 /// A field that is to blame
@@ -252,6 +269,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             index: None,
+            positions: None,
         }
     }
 
@@ -288,6 +306,17 @@ impl Problem {
     pub fn at(self, index: u64) -> Problem {
         Problem {
             index: Some(index),
+            ..self
+        }
+    }
+
+    /// The problem, with the positions between which events can be had.
+    pub fn with_positions(self, oldest_position: u64, current_index: u64) -> Problem {
+        Problem {
+            positions: Some(Positions {
+                oldest_position,
+                current_index,
+            }),
             ..self
         }
     }
@@ -331,6 +360,7 @@ impl IntoResponse for Problem {
                     detail: &error.problem,
                 })
                 .collect(),
+            positions: self.positions,
         };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();

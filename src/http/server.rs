@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -104,11 +103,12 @@ impl Bounds {
     }
 }
 
-/// How many connections there are. Clones count together.
+/// How many connections there are, and whether they are to end. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct Connections {
     open: Gauge,
     refused: Counter,
+    leaving: watch::Sender<bool>,
 }
 
 impl Connections {
@@ -124,6 +124,12 @@ impl Connections {
             "Connections turned away because there were too many",
             self.refused.clone(),
         );
+    }
+
+    /// Resolves once the server is leaving: what would go on for ever is to end.
+    pub async fn leaving(&self) {
+        // An error cannot be while a clone is here.
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
     fn enter(&self) -> Present {
@@ -156,9 +162,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let connections = GracefulShutdown::new();
-    let leaving = Arc::new(AtomicBool::new(false));
     let router = router.layer(middleware::map_response_with_state(
-        Arc::clone(&leaving),
+        counts.clone(),
         say_farewell,
     ));
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
@@ -187,7 +192,7 @@ pub async fn serve(
             () = &mut shutdown => break,
         }
     }
-    leaving.store(true, Ordering::Relaxed);
+    counts.leaving.send_replace(true);
     accept_the_last(listener).into_iter().for_each(begin);
     let all = u32::try_from(bounds.connections_max).unwrap_or(u32::MAX);
     // Either all have ended, or those that are left are idle, or busy and waited for below.
@@ -197,8 +202,8 @@ pub async fn serve(
 }
 
 /// Middleware: once the server is leaving, every answer is the last on its connection.
-async fn say_farewell(State(leaving): State<Arc<AtomicBool>>, mut response: Response) -> Response {
-    if leaving.load(Ordering::Relaxed) {
+async fn say_farewell(State(counts): State<Connections>, mut response: Response) -> Response {
+    if *counts.leaving.borrow() {
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -68,6 +68,7 @@ fn encode(to: &mut DescriptorEncoder<'_>, state: &State) -> fmt::Result {
         "Answers remembered for idempotency keys.",
         state.remembered_count(),
     )?;
+    gauge(to, "events", "Events kept.", state.events().len())?;
     rolls(
         to,
         state,

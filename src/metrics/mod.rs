@@ -19,6 +19,7 @@ use self::farm::FarmView;
 use self::process::ProcessView;
 use self::raft::RaftView;
 use crate::consensus::Consensus;
+use crate::http::event_stream::Streams;
 use crate::http::measure::Measures;
 use crate::http::server::Connections;
 use crate::service::FarmService;
@@ -38,12 +39,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// What there is to watch of `service`'s node, of the requests and connections of its API, and
-    /// of its certificates if it has any.
+    /// What there is to watch of `service`'s node, of the requests, connections and streams of its
+    /// API, and of its certificates if it has any.
     pub fn new<C: Consensus>(
         service: &FarmService<C>,
         measures: &Measures,
         connections: &Connections,
+        streams: &Streams,
         tls: Option<&Tls>,
     ) -> Metrics {
         let mut registry = Registry::default();
@@ -53,6 +55,7 @@ impl Metrics {
         ours.register("build", "The version that runs; always 1", version);
         ours.register_collector(Box::new(FarmView::new(service.clone())));
         ours.register_collector(Box::new(RaftView::new(service.clone())));
+        streams.register(ours);
         service.register_metrics(ours.sub_registry_with_prefix("raft"));
         let http = ours.sub_registry_with_prefix("http");
         measures.register(http);

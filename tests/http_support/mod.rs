@@ -641,7 +641,15 @@ fn check_problem(what: &str, answer: &Answer) {
         .as_object()
         .unwrap_or_else(|| panic!("{what}: {}", answer.text));
     for name in problem.keys() {
-        let known = ["type", "title", "status", "detail", "errors"];
+        let known = [
+            "type",
+            "title",
+            "status",
+            "detail",
+            "errors",
+            "oldest_position",
+            "current_index",
+        ];
         assert!(
             known.contains(&name.as_str()),
             "{what}: {name} in {}",

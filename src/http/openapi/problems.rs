@@ -87,6 +87,12 @@ problem_sets! {
     Downloading = [&[InvalidParameter, NotFound, Overloaded, Internal]];
     /// Of downloading a backup.
     BackingUp = [READ];
+    /// Of changing the settings.
+    Setting = [BODY, WRITE];
+    /// Of hashing and exporting the farm.
+    Hashing = [READ, &[Internal]];
+    /// Of following the events.
+    Following = [READ, &[InvalidHeader, PositionGone, Internal]];
     /// Of listing the members.
     ListingMembers = [BODY, &[InvalidHeader, NoQuorum, Internal]];
     /// Of taking in a node.

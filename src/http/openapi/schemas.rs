@@ -278,3 +278,56 @@ pub struct Endpoints {
     /// Each path with its methods
     endpoints: Vec<String>,
 }
+
+/// The settings of the cluster
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How many events are kept
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    event_retention: u64,
+}
+
+/// The hash of the farm
+#[derive(ToSchema)]
+pub struct FarmHash {
+    /// The log index that it is of
+    index: u64,
+    /// The cluster, once it has a name
+    cluster_id: Option<ClusterId>,
+    /// SHA-256, in hexadecimal digits
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    farm_hash: String,
+}
+
+/// What one command changed
+#[derive(ToSchema)]
+pub struct Event {
+    /// The log index of the command
+    index: u64,
+    /// When the accepting node took the request
+    time: Timestamp,
+    /// The kind of the first change, such as `job.done`
+    kind: String,
+    /// Whether the object created was given the next free integer as its id
+    #[schema(nullable = false)]
+    id_assigned: Option<bool>,
+    /// What was asked for first, then what followed from it
+    changes: Vec<EventChange>,
+}
+
+/// One object before and after
+#[derive(ToSchema)]
+pub struct EventChange {
+    /// What happened, such as `filament.updated`
+    kind: String,
+    /// `printer`, `filament`, `job`, `cluster`, `node` or `settings`
+    object: String,
+    /// The object's id, if there are several of its kind
+    #[schema(nullable = false)]
+    id: Option<Id>,
+    /// The object as it was; null if it was created
+    before: serde_json::Value,
+    /// The object as it is from then on; null if it was deleted
+    after: serde_json::Value,
+}
