@@ -3,7 +3,7 @@
 # Of the built program as users run it; the name of one of its tests follows.
 TIMES = cargo test --release --locked --test cluster_times -- --ignored --nocapture --exact
 
-.PHONY: setup build demo tour test torture failover elections soak check fix docs deb bench clean
+.PHONY: setup build demo tour test torture failover elections soak events check fix docs deb bench clean
 
 setup:     ## install what is missing on a Debian machine, for building and testing
 	@scripts/setup.sh build deb test
@@ -34,6 +34,10 @@ elections: setup ## leave a cluster alone, then under load, for MINUTES (10) eac
 
 soak: setup    ## one cluster under faults for MINUTES (30): memory flat, disk bounded; target/soak/report.txt
 	RAFT3D_MINUTES=$(or $(MINUTES),30) $(TIMES) soak
+
+events: setup  ## OPERATIONS (100000) on a cluster whose nodes are killed, then the farm rebuilt from its events
+	RAFT3D_OPERATIONS=$(or $(OPERATIONS),100000) cargo test --locked --test cluster_events -- \
+		--ignored --nocapture --exact events_of_many_operations
 
 check: setup   ## formats, warnings and docs only; changes nothing
 	scripts/check.sh

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use http_body_util::BodyExt;
 use http_support::{Answer, Api, DEADLINE, FILAMENTS, JOBS, PRINTERS, request};
+use raft3d::client::http::HttpClient;
 use raft3d::domain::command::{NewPrinter, Op};
 use raft3d::domain::events::export::Replay;
 use raft3d::domain::settings::Settings;
@@ -441,9 +442,9 @@ async fn streams_end_when_the_server_stops() {
     let (router, connections) = (api.router.clone(), api.connections.clone());
     let server = tokio::spawn(async move {
         let stopped = async { stopped.await.unwrap() };
-        raft3d::http::server::serve(listener, router, bounds, connections, stopped).await;
+        raft3d::http::server::serve(listener, router, bounds, connections, None, stopped).await;
     });
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = HttpClient::new(None).unwrap().get();
     let request = client.get(url).header("accept", "text/event-stream");
     let mut response = request.send().await.unwrap();
     let index = add_printer(&api);

@@ -14,6 +14,7 @@ use crate::backup::restore::RestoreArgs;
 use crate::certs::CertsVerb;
 use crate::client::backup::BackupArgs;
 use crate::client::bench::BenchArgs;
+use crate::client::events::EventsVerb;
 use crate::client::health::HealthArgs;
 use crate::client::{ClientArgs, ClusterVerb, FilamentVerb, JobVerb, PrinterVerb};
 use crate::config::ServeArgs;
@@ -30,6 +31,7 @@ Examples:
   raft3d jobs add --printer 1 --filament 1 --file cube.gcode --grams 120
   raft3d jobs start 1
   raft3d cluster status
+  raft3d events tail --follow
   raft3d serve --node-id 4 --data-dir n4 --http-addr 127.0.0.1:8084 \\
       --raft-addr 127.0.0.1:9084 --join 127.0.0.1:8081
   raft3d cluster remove 2
@@ -72,6 +74,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Found a new cluster from one directory of one whose majority is gone for good
     Recover(RecoverArgs),
+    /// Follow what happens; keep the events in a file, and rebuild the farm from it
+    Events(ClientArgs<EventsVerb>),
     /// Measure how many print jobs a second a running cluster takes
     Bench(BenchArgs),
     /// Make a development CA and certificates for TLS, and show certificates

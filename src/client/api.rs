@@ -286,6 +286,26 @@ impl Api {
         })
     }
 
+    /// Asks one endpoint, once, for what goes on for as long as it is read: the answer before its
+    /// body, good or not. `last_event_id` is where a stream of events is to go on.
+    pub async fn open_stream(
+        &self,
+        endpoint: &str,
+        request: &Request<'_>,
+        last_event_id: Option<u64>,
+    ) -> Result<Result<reqwest::Response, Answer>, reqwest::Error> {
+        let mut builder = self.prepare(endpoint, request);
+        builder = builder.header("Accept", "text/event-stream");
+        if let Some(index) = last_event_id {
+            builder = builder.header("Last-Event-ID", index);
+        }
+        let response = builder.send().await?;
+        match response.status() {
+            status if status.is_success() => Ok(Ok(response)),
+            _ => read_answer(response).await.map(Err),
+        }
+    }
+
     fn prepare(&self, endpoint: &str, request: &Request<'_>) -> reqwest::RequestBuilder {
         let url = format!("{endpoint}{}", request.path);
         let mut builder = self.http.get().request(request.method.clone(), url);

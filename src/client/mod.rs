@@ -1,11 +1,15 @@
-//! The command line's client: printers, filaments, jobs and the cluster over HTTP, and backups.
+//! The command line's client: printers, filaments, jobs, the cluster and its events over HTTP, and
+//! backups.
 
 pub mod api;
 pub mod backup;
 pub mod bench;
+pub mod events;
+pub mod follow;
 pub mod health;
 pub mod http;
 pub mod output;
+mod replay;
 
 use std::path::PathBuf;
 use std::time::Duration;

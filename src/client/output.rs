@@ -83,6 +83,25 @@ pub const BACKUP: &[Column] = &[
     ("FARM HASH", "farm_hash"),
 ];
 
+/// Columns of the cluster's settings.
+pub const SETTINGS: &[Column] = &[("EVENT RETENTION", "event_retention")];
+
+/// Columns of what a file of events was rebuilt to.
+pub const REPLAYED: &[Column] = &[
+    ("CLUSTER", "cluster_id"),
+    ("BASE", "base_index"),
+    ("EVENTS", "events"),
+    ("INDEX", "index"),
+    ("PRINTERS", "printers"),
+    ("FILAMENTS", "filaments"),
+    ("JOBS", "jobs"),
+    ("FARM HASH", "farm_hash"),
+    ("VERIFIED", "verified"),
+];
+
+/// Columns of what was exported.
+pub const EXPORTED: &[Column] = &[("FILE", "file"), ("INDEX", "index")];
+
 /// `value` as asked for: an array as a row for each element, anything else as one row.
 pub fn render(format: Format, columns: &[Column], value: &Value) -> String {
     match format {
