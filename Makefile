@@ -52,7 +52,7 @@ deb:       ## build the Debian package under target/debian
 	scripts/deb.sh target/release/raft3d target/debian
 
 docs: setup    ## write anew what the documentation takes from the code
-	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated
+	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated --test http_access
 
 bench: setup   ## measure, and save the results under target/
 	cargo bench

@@ -303,6 +303,7 @@ fn table(results: &[Pair]) -> Table {
 fn payload() -> Vec<u8> {
     Command {
         stamped_at: Timestamp::from_millis(1_700_000_000_000),
+        actor: None,
         idempotency: None,
         op: Op::Barrier,
     }

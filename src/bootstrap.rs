@@ -20,6 +20,7 @@ use crate::client::http::HttpClient;
 use crate::consensus::Status;
 use crate::identity::ClusterId;
 use crate::raft::FirstStart;
+use crate::secret::Secret;
 
 /// Longest wait for one answer: a node looks nowhere else for it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,9 +59,14 @@ pub enum Decision {
     Wait(String),
 }
 
-/// Waits until `own`, which is shown meanwhile, may begin, and gives as what.
-pub async fn wait(own: &Candidate, http: HttpClient) -> Result<FirstStart, ClientError> {
-    let api = Api::new(&own.bootstrap, ANSWER_TIMEOUT, http)?;
+/// Waits until `own`, which is shown meanwhile, may begin, and gives as what. The others are asked
+/// by `http` and shown `token`.
+pub async fn wait(
+    own: &Candidate,
+    http: HttpClient,
+    token: Option<Secret>,
+) -> Result<FirstStart, ClientError> {
+    let api = Api::new(&own.bootstrap, ANSWER_TIMEOUT, http)?.with_token(token);
     let mut trouble = String::new();
     loop {
         let seen = look(&api).await;

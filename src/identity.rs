@@ -86,8 +86,9 @@ identity!(
     DirectoryId
 );
 
-fn random_bytes() -> io::Result<[u8; LEN]> {
-    let mut bytes = [0; LEN];
+/// `N` bytes from the system's source of randomness.
+pub(crate) fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
 }

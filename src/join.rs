@@ -12,6 +12,7 @@ use crate::client::http::HttpClient;
 use crate::consensus::{Consensus, Status};
 use crate::identity::ClusterId;
 use crate::raft::Node;
+use crate::secret::Secret;
 use crate::storage::Stage;
 
 /// How long one round over the cluster's nodes may take.
@@ -35,10 +36,15 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// A joiner that asks the nodes whose APIs are at `addrs`, any of which will do, by `http`.
-    pub fn new(addrs: &[String], http: HttpClient) -> Result<Joiner, ClientError> {
+    /// A joiner that asks the nodes whose APIs are at `addrs`, any of which will do, by `http`, and
+    /// shows them `token`.
+    pub fn new(
+        addrs: &[String],
+        http: HttpClient,
+        token: Option<Secret>,
+    ) -> Result<Joiner, ClientError> {
         Ok(Joiner {
-            api: Api::new(addrs, ROUND_TIMEOUT, http)?,
+            api: Api::new(addrs, ROUND_TIMEOUT, http)?.with_token(token),
             trouble: None,
         })
     }

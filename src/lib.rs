@@ -3,7 +3,7 @@
 //! From the rules outward:
 //!
 //! * [`domain`]: the farm's objects and rules, a pure and deterministic state machine.
-//! * [`identity`]: names of clusters and of data directories.
+//! * [`identity`]: names of clusters and of data directories; [`secret`]: secrets of API tokens.
 //! * [`consensus`]: what the service needs from a replicated log.
 //! * [`storage`]: the durable log, term and vote, configuration and snapshots of one node.
 //! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod raft;
 pub mod registrar;
 mod sabotage;
+pub mod secret;
 pub mod serve;
 pub mod service;
 pub mod storage;

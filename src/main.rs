@@ -39,6 +39,7 @@ async fn run(command: Command) -> ExitCode {
         Command::Recover(args) => return run_recover(&args),
         Command::Backup(args) => client::backup::run(args).await,
         Command::Events(args) => client::events::run(args).await,
+        Command::Tokens(args) => client::tokens::run(args).await,
         Command::Bench(args) => client::bench::run(args).await,
         Command::Certs(verb) => certs::run(verb),
         Command::Completions { shell } => {

@@ -13,7 +13,7 @@ use crate::domain::outcome::{Refusal, Reply};
 use crate::domain::roster::{NodeEntry, NodeRecord};
 use crate::identity::ClusterId;
 use crate::raft::Node;
-use crate::service::FarmService;
+use crate::service::{FarmService, Provenance};
 
 /// Pause between two looks at whether something is left to make known.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -62,7 +62,8 @@ fn what_is_missing(node: &Node, proposed: ClusterId, entry: &NodeEntry) -> Optio
 }
 
 async fn propose(node: &Node, service: &FarmService<Node>, op: Op) {
-    match service.submit(op, None).await.map(|outcome| outcome.result) {
+    let outcome = service.submit(op, Provenance::default()).await;
+    match outcome.map(|outcome| outcome.result) {
         Ok(Ok(Reply::Cluster(id))) => info!(cluster = %id, "the cluster has a name"),
         Ok(Err(refusal @ (Refusal::OtherDirectory { .. } | Refusal::OlderProgram { .. }))) => {
             node.note_stranger(refusal.to_string())

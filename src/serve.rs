@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +21,11 @@ use crate::client::http::HttpClient;
 use crate::config::{Config, Origin};
 use crate::consensus::{Consensus, Role};
 use crate::http;
+use crate::http::access::{Access, upkeep};
 use crate::join::Joiner;
 use crate::raft::{Durability, FirstStart, Node, NodeConfig, Parting, StartError};
 use crate::registrar;
+use crate::secret::{Secret, SecretFileError};
 use crate::service::snapshots::take_regularly;
 use crate::service::{FarmService, Limits};
 use crate::storage::DataDir;
@@ -68,6 +71,9 @@ pub enum ServeError {
     /// The node's disk failed, or its consensus core found a state that must not be.
     #[error("the node cannot go on: {0}")]
     Failed(String),
+    /// A token file gives no token.
+    #[error(transparent)]
+    Token(#[from] SecretFileError),
     /// The nodes of the cluster to join are not named properly.
     #[error("--join: {0}")]
     JoinAddrs(ClientError),
@@ -122,10 +128,13 @@ async fn run_node(
     let mut joiner = match &config.origin {
         Origin::InitialCluster(_) => None,
         Origin::Join(join) => {
-            let joiner = Joiner::new(join.addrs(), http.clone());
+            let token = secret_of(config.token_file.as_deref())?;
+            let joiner = Joiner::new(join.addrs(), http.clone(), token);
             Some(joiner.map_err(ServeError::JoinAddrs)?)
         }
     };
+    let admin = secret_of(config.admin_token_file.as_deref())?;
+    let access = Access::new(config.demands_tokens(), admin.map(|secret| secret.digest()));
     let (first_start, listener) = tokio::select! {
         // A node that need not wait starts, and stops, in good order.
         biased;
@@ -157,7 +166,9 @@ async fn run_node(
     let (stop_accepting, accepting_stopped) = oneshot::channel::<()>();
     let bounds = http::server::Bounds::of_this_process();
     let connections = http::server::Connections::default();
-    let router = http::router(service, &connections, http, tls.as_deref());
+    let upkeep = upkeep::run(service.clone(), access.clone());
+    let upkeep = tokio::spawn(upkeep.in_current_span());
+    let router = http::router(service, &connections, http, tls.as_deref(), access);
     let renewal = tls
         .clone()
         .map(|tls| tokio::spawn(tls.follow().in_current_span()));
@@ -215,6 +226,7 @@ async fn run_node(
     if let Some(renewal) = renewal {
         renewal.abort();
     }
+    upkeep.abort();
     leave_cluster(&node).await?;
     info!("stopped");
     result
@@ -225,6 +237,11 @@ async fn snapshots_by_time(node: Arc<Node>, period: Duration) {
     if !period.is_zero() {
         take_regularly(node, period).await;
     }
+}
+
+/// The secret in a token file, if there is one.
+fn secret_of(path: Option<&Path>) -> Result<Option<Secret>, SecretFileError> {
+    path.map(Secret::from_file).transpose()
 }
 
 /// Ends the node's part in the cluster; its state stays readable.
@@ -303,7 +320,8 @@ async fn bootstrap(
         let _ = stop.await;
     });
     tokio::spawn(server.in_current_span());
-    let first_start = bootstrap::wait(&candidate, http.clone()).await;
+    let token = secret_of(config.token_file.as_deref())?;
+    let first_start = bootstrap::wait(&candidate, http.clone(), token).await;
     // The server has ended already if nobody listens.
     let _ = decided.send(());
     let first_start = first_start.map_err(ServeError::JoinAddrs)?;

@@ -19,6 +19,8 @@ use crate::consensus::{Consensus, ProposeError, RETRY_PAUSE, Status};
 use crate::domain::command::{Command, Idempotency, Op};
 use crate::domain::outcome::Outcome;
 use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+use crate::domain::tokens::Actor;
 use crate::sabotage;
 use crate::storage::SnapshotStore;
 use proposals::Proposals;
@@ -57,6 +59,15 @@ pub enum Consistency {
     Linearizable,
     /// This node's own state, without asking anybody.
     Eventual,
+}
+
+/// Where a submission comes from; the default is the node itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Provenance {
+    /// Who had it submitted, if somebody was asked who he is.
+    pub actor: Option<Actor>,
+    /// What recognises repetitions of it.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Why a submission has no outcome.
@@ -169,13 +180,9 @@ impl<C: Consensus> FarmService<C> {
     ///
     /// A command that no leader took is proposed again until the request timeout. One that a
     /// leader may have taken is proposed again only with an idempotency key.
-    pub async fn submit(
-        &self,
-        op: Op,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Outcome, SubmitError> {
+    pub async fn submit(&self, op: Op, provenance: Provenance) -> Result<Outcome, SubmitError> {
         let began = Instant::now();
-        let result = self.submit_within_limits(op, idempotency).await;
+        let result = self.submit_within_limits(op, provenance).await;
         self.proposals.note(&result, began);
         result
     }
@@ -183,7 +190,7 @@ impl<C: Consensus> FarmService<C> {
     async fn submit_within_limits(
         &self,
         op: Op,
-        idempotency: Option<Idempotency>,
+        provenance: Provenance,
     ) -> Result<Outcome, SubmitError> {
         // Of the first version everybody reads everything, and most are.
         if op.version() > 1 {
@@ -198,7 +205,7 @@ impl<C: Consensus> FarmService<C> {
             }
         }
         let time = Time::from_now(self.limits.request_timeout);
-        let mut proposal = Proposal::new(&command_now(op, idempotency));
+        let mut proposal = Proposal::new(&command_now(op, provenance));
         let memory = take(&self.submitted_bytes, proposal.bytes.len())?;
         proposal.slot = Arc::new(vec![place, memory]);
         let outcome = propose(&self.consensus, proposal, time).await?;
@@ -295,7 +302,7 @@ async fn propose_barriers<C: Consensus>(
 ) {
     let mut sharers = Vec::new();
     while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
-        let barrier = Proposal::new(&command_now(Op::Barrier, None));
+        let barrier = Proposal::new(&command_now(Op::Barrier, Provenance::default()));
         let time = Time::from_now(limits.request_timeout);
         let result = match propose(&consensus, barrier, time).await {
             Ok(outcome) => Ok(outcome.index),
@@ -420,12 +427,18 @@ async fn propose<C: Consensus>(
 }
 
 /// The command for `op`, stamped with this node's clock.
-fn command_now(op: Op, idempotency: Option<Idempotency>) -> Command {
+fn command_now(op: Op, provenance: Provenance) -> Command {
     Command {
-        stamped_at: SystemTime::now().into(),
-        idempotency,
+        stamped_at: now(),
+        actor: provenance.actor,
+        idempotency: provenance.idempotency,
         op,
     }
+}
+
+/// This node's clock.
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
 }
 
 /// The outcome of a command that was carried out, whether or not this build can read it.

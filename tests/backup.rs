@@ -28,6 +28,7 @@ fn state(printers: usize) -> State {
     for op in std::iter::once(name).chain(std::iter::repeat_n(printer, printers)) {
         let command = Command {
             stamped_at: Timestamp::from_millis(1_000),
+            actor: None,
             idempotency: None,
             op,
         };

@@ -11,7 +11,7 @@ use raft3d::domain::command::{Idempotency, NewPrinter, Op};
 use raft3d::domain::id::Id;
 use raft3d::domain::state::State;
 use raft3d::service::snapshots::take_regularly;
-use raft3d::service::{Consistency, FarmService, Limits, ReadError, SubmitError};
+use raft3d::service::{Consistency, FarmService, Limits, Provenance, ReadError, SubmitError};
 use tokio::task::JoinHandle;
 
 /// A timeout that tests wait out.
@@ -25,11 +25,18 @@ fn new_printer(id: &str) -> Op {
     })
 }
 
-fn key(key: &str) -> Option<Idempotency> {
-    Some(Idempotency {
-        key: key.into(),
-        fingerprint: [7; 32],
-    })
+fn unnamed() -> Provenance {
+    Provenance::default()
+}
+
+fn key(key: &str) -> Provenance {
+    Provenance {
+        actor: None,
+        idempotency: Some(Idempotency {
+            key: key.into(),
+            fingerprint: [7; 32],
+        }),
+    }
 }
 
 fn service(fake: &Arc<Fake>, request_timeout: Duration) -> FarmService<Fake> {
@@ -43,7 +50,7 @@ fn spawn_read(service: &FarmService<Fake>) -> JoinHandle<Result<State, ReadError
 
 async fn submit(service: &FarmService<Fake>, id: &str) -> Result<u64, SubmitError> {
     service
-        .submit(new_printer(id), None)
+        .submit(new_printer(id), unnamed())
         .await
         .map(|outcome| outcome.index)
 }
@@ -129,8 +136,8 @@ async fn a_lost_write_with_a_key_is_repeated_and_done_once() {
 #[tokio::test]
 async fn what_may_have_been_taken_is_never_called_refused() {
     let cases = [
-        (vec![Mode::Hang], None),
-        (vec![Mode::NotAccepted, Mode::Hang], None),
+        (vec![Mode::Hang], unnamed()),
+        (vec![Mode::NotAccepted, Mode::Hang], unnamed()),
         (vec![Mode::UnknownAndLost; 1_000], key("k")),
         (
             [vec![Mode::UnknownAndLost], vec![Mode::NotAccepted; 1_000]].concat(),
@@ -225,13 +232,13 @@ async fn commands_in_flight_are_bounded_in_bytes_too() {
     };
     fake.hold_answers();
     let writer = service.clone();
-    let first = tokio::spawn(async move { writer.submit(large(), None).await });
+    let first = tokio::spawn(async move { writer.submit(large(), unnamed()).await });
     fake.wait_for_proposals(1).await;
-    let second = service.submit(large(), None).await;
+    let second = service.submit(large(), unnamed()).await;
     assert_eq!(second.unwrap_err(), SubmitError::Overloaded);
     fake.release_answers(10);
     first.await.unwrap().unwrap();
-    assert!(service.submit(large(), None).await.is_ok());
+    assert!(service.submit(large(), unnamed()).await.is_ok());
 }
 
 #[tokio::test]

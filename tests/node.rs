@@ -34,6 +34,7 @@ fn printer(model: &str) -> Vec<u8> {
     });
     Command {
         stamped_at: Timestamp::from_millis(1_700_000_000_000),
+        actor: None,
         idempotency: Some(Idempotency {
             key: model.into(),
             fingerprint: [0; 32],

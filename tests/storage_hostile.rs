@@ -111,6 +111,7 @@ fn command(index: u64, term: u64) -> Entry {
     };
     let command = Command {
         stamped_at: Timestamp::from_millis(1_000 + index),
+        actor: None,
         idempotency: None,
         op,
     };

@@ -16,6 +16,7 @@ use crate::client::backup::BackupArgs;
 use crate::client::bench::BenchArgs;
 use crate::client::events::EventsVerb;
 use crate::client::health::HealthArgs;
+use crate::client::tokens::TokenVerb;
 use crate::client::{ClientArgs, ClusterVerb, FilamentVerb, JobVerb, PrinterVerb};
 use crate::config::ServeArgs;
 use crate::demo::DemoArgs;
@@ -38,6 +39,7 @@ Examples:
   raft3d backup --out farm.backup
   raft3d restore farm.backup --data-dir new1 --node-id 1 --cluster-token 2026-01-31 \\
       --initial-cluster 1=127.0.0.1:9081,2=127.0.0.1:9082,3=127.0.0.1:9083
+  raft3d tokens create --name ci --role submitter --out ci.token
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 unavailable";
 
@@ -76,6 +78,8 @@ pub enum Command {
     Recover(RecoverArgs),
     /// Follow what happens; keep the events in a file, and rebuild the farm from it
     Events(ClientArgs<EventsVerb>),
+    /// List, create and revoke API tokens
+    Tokens(ClientArgs<TokenVerb>),
     /// Measure how many print jobs a second a running cluster takes
     Bench(BenchArgs),
     /// Make a development CA and certificates for TLS, and show certificates

@@ -1,7 +1,6 @@
 //! Requests to a cluster of which any node will do: tried in order, repeated safely.
 
 use std::fmt;
-use std::io::Read;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -10,6 +9,8 @@ use tokio::time::Instant;
 
 use super::http::HttpClient;
 use crate::hex::hex;
+use crate::identity::random_bytes;
+use crate::secret::Secret;
 
 /// Longest wait for one node's answer: a node answers within its own request timeout, 5 s unless
 /// set otherwise, so that one silent for longer is taken for dead.
@@ -23,6 +24,7 @@ pub struct Api {
     http: HttpClient,
     endpoints: Vec<String>,
     timeout: Duration,
+    token: Option<Secret>,
 }
 
 /// One request, before it is known which node answers it.
@@ -194,7 +196,13 @@ impl Api {
             http,
             endpoints,
             timeout,
+            token: None,
         })
+    }
+
+    /// The client, with a token that it shows with each request.
+    pub fn with_token(self, token: Option<Secret>) -> Api {
+        Api { token, ..self }
     }
 
     /// The endpoints as URLs, in the order in which they are tried.
@@ -315,6 +323,9 @@ impl Api {
         if let Some(body) = request.body {
             builder = builder.json(body);
         }
+        if let Some(token) = &self.token {
+            builder = builder.bearer_auth(token.reveal());
+        }
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
         }
@@ -342,9 +353,7 @@ impl Answer {
 
 /// A fresh key for a write: 128 random bits, so that no two writes ever share one.
 pub fn new_idempotency_key() -> Result<String, ClientError> {
-    let mut bytes = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
+    let bytes: [u8; 16] = random_bytes()
         .map_err(|error| ClientError::Other(format!("cannot read /dev/urandom: {error}")))?;
     Ok(hex(&bytes))
 }

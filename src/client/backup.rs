@@ -58,11 +58,9 @@ pub async fn run(args: BackupArgs) -> Result<(), ClientError> {
         }
         (None, Some(out)) => {
             let query = [("consistency", args.read.consistency)];
-            let api = Api::new(
-                &args.options.endpoint,
-                Duration::from_secs(args.options.timeout),
-                args.options.http()?,
-            )?;
+            let api = args
+                .options
+                .api(Duration::from_secs(args.options.timeout))?;
             let (manifest, digest) = fetch(&api, &query, &out).await?;
             print(format, &out, &manifest, &digest)
         }

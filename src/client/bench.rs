@@ -40,22 +40,24 @@ struct Tally {
 
 /// Measures and prints the result; fails if any request failed or a created job is missing.
 pub async fn run(args: BenchArgs) -> Result<(), ClientError> {
-    let setup = Api::new(
-        &args.options.endpoint,
-        Duration::from_secs(args.options.timeout),
-        args.options.http()?,
-    )?;
+    let setup = args
+        .options
+        .api(Duration::from_secs(args.options.timeout))?;
     let job = prepare(&setup).await?;
     let deadline = Instant::now() + Duration::from_secs(args.seconds);
     let started = Instant::now();
     let clients: Vec<_> = (0..args.clients as usize)
         .map(|number| {
             let endpoint = setup.endpoints()[number % setup.endpoints().len()].clone();
-            let api = args
-                .options
-                .http()
-                .and_then(|http| Api::new(&[endpoint], ANSWER_TIMEOUT, http))?;
-            Ok(tokio::spawn(one_client(api, job.clone(), deadline)))
+            let options = ClientOptions {
+                endpoint: vec![endpoint],
+                ..args.options.clone()
+            };
+            Ok(tokio::spawn(one_client(
+                options.api(ANSWER_TIMEOUT)?,
+                job.clone(),
+                deadline,
+            )))
         })
         .collect::<Result<_, ClientError>>()?;
     let mut total = Tally::default();
@@ -253,6 +255,7 @@ mod tests {
                 endpoint: vec!["h:1".into()],
                 output: Format::Table,
                 timeout: 1,
+                token_file: None,
             },
         };
         let tally = || Tally {

@@ -76,7 +76,7 @@ pub enum EventsVerb {
 /// Runs one command of `raft3d events`.
 pub async fn run(args: ClientArgs<EventsVerb>) -> Result<(), ClientError> {
     let patience = Duration::from_secs(args.options.timeout);
-    let api = Api::new(&args.options.endpoint, patience, args.options.http()?)?;
+    let api = args.options.api(patience)?;
     let format = args.options.output;
     match args.verb {
         EventsVerb::Tail {

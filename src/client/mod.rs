@@ -10,6 +10,7 @@ pub mod health;
 pub mod http;
 pub mod output;
 mod replay;
+pub mod tokens;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::secret::{NotASecret, Secret};
 use api::{Api, ClientError, Request, new_idempotency_key};
 use http::HttpClient;
 use output::{Column, FILAMENTS, Format, JOBS, LEADER, MEMBERS, NODES, PRINTERS, REMOVED, render};
@@ -74,6 +76,44 @@ pub struct ClientOptions {
     /// How long to go on trying, in seconds, while no node can answer for the cluster
     #[arg(long, global = true, value_name = "S", default_value_t = 10)]
     pub timeout: u64,
+    /// File with the token to show, which only you may read; without, the token itself is taken from
+    /// the environment variable RAFT3D_TOKEN if that is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RAFT3D_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub token_file: Option<PathBuf>,
+}
+
+/// The environment variable that a token itself may be in.
+const TOKEN_VARIABLE: &str = "RAFT3D_TOKEN";
+
+impl ClientOptions {
+    /// A client of the cluster that gives up after `timeout`.
+    pub fn api(&self, timeout: Duration) -> Result<Api, ClientError> {
+        let api = Api::new(&self.endpoint, timeout, self.http()?)?;
+        Ok(api.with_token(self.token()?))
+    }
+
+    /// The token to show, if there is one.
+    fn token(&self) -> Result<Option<Secret>, ClientError> {
+        if let Some(path) = &self.token_file {
+            let secret = Secret::from_file(path);
+            return secret
+                .map(Some)
+                .map_err(|error| ClientError::Usage(error.to_string()));
+        }
+        let Some(text) = std::env::var_os(TOKEN_VARIABLE) else {
+            return Ok(None);
+        };
+        let secret = text.to_str().ok_or(NotASecret).and_then(str::parse);
+        secret
+            .map(Some)
+            .map_err(|error| ClientError::Usage(format!("{TOKEN_VARIABLE}: {error}")))
+    }
 }
 
 impl ClientOptions {
@@ -409,7 +449,7 @@ impl Client {
     fn new(options: &ClientOptions, columns: &'static [Column]) -> Result<Client, ClientError> {
         let timeout = Duration::from_secs(options.timeout);
         Ok(Client {
-            api: Api::new(&options.endpoint, timeout, options.http()?)?,
+            api: options.api(timeout)?,
             format: options.output,
             columns,
             timeout,

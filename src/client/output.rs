@@ -64,6 +64,26 @@ pub const MEMBERS: &[Column] = &[
     ("ANSWERED ms AGO", "last_contact_ms"),
 ];
 
+/// Columns of a list of tokens.
+pub const TOKENS: &[Column] = &[
+    ("ID", "id"),
+    ("NAME", "name"),
+    ("ROLE", "role"),
+    ("CREATED", "created_at"),
+    ("CREATED BY", "created_by"),
+    ("EXPIRES", "expires_at"),
+    ("LAST USED", "last_used_at"),
+];
+
+/// Columns of a token just created.
+pub const NEW_TOKEN: &[Column] = &[
+    ("ID", "id"),
+    ("NAME", "name"),
+    ("ROLE", "role"),
+    ("EXPIRES", "expires_at"),
+    ("SECRET", "secret"),
+];
+
 /// What a removal answers.
 pub const REMOVED: &[Column] = &[("REMOVED", "removed")];
 

@@ -54,6 +54,10 @@ pub struct Config {
     pub insecure: bool,
     /// Tokens are demanded on loopback too; see [`Config::demands_tokens`].
     pub require_tokens: bool,
+    /// File with the token whose holder may do everything on this node.
+    pub admin_token_file: Option<PathBuf>,
+    /// File with the token that a node shows to the cluster it joins.
+    pub token_file: Option<PathBuf>,
     /// Log entries between two snapshots, 1 or more.
     pub snapshot_distance: u32,
     /// Time between two snapshots by time; none if zero.
@@ -119,6 +123,8 @@ impl Config {
             tls: exposure::tls_files(settings.tls_cert, settings.tls_key, settings.tls_ca)?,
             insecure: settings.insecure.unwrap_or_default(),
             require_tokens: settings.require_tokens.unwrap_or_default(),
+            admin_token_file: settings.admin_token_file,
+            token_file: settings.token_file,
             snapshot_distance: settings
                 .snapshot_distance
                 .unwrap_or(DEFAULT_SNAPSHOT_DISTANCE),
@@ -176,6 +182,7 @@ mod tests {
         assert_eq!(config.request_timeout, Duration::from_secs(5));
         assert_eq!(config.log, "info");
         assert_eq!(config.log_format, LogFormat::Text);
+        assert!(!config.demands_tokens());
     }
 
     #[test]
@@ -191,6 +198,8 @@ mod tests {
             tls-ca = "/etc/raft3d/ca.crt"
             insecure = false
             require-tokens = true
+            admin-token-file = "/etc/raft3d/admin.token"
+            token-file = "/etc/raft3d/join.token"
             initial-cluster = "1=127.0.0.1:9081,2=127.0.0.1:9082,3=127.0.0.1:9083"
             snapshot-distance = 500
             snapshot-interval-s = 0
@@ -211,6 +220,12 @@ mod tests {
         assert_eq!(config.node_id, 2);
         assert_eq!(config.raft_addr, "0.0.0.0:9082");
         assert_eq!(config.snapshot_interval, Duration::ZERO);
+        assert!(config.demands_tokens());
+        assert_eq!(
+            config.admin_token_file,
+            Some("/etc/raft3d/admin.token".into())
+        );
+        assert_eq!(config.token_file, Some("/etc/raft3d/join.token".into()));
         assert_eq!(config.election_timeout.high_ms, 2000);
         assert_eq!(config.tls.unwrap().ca.to_str(), Some("/etc/raft3d/ca.crt"));
         assert!(!config.insecure && config.require_tokens);

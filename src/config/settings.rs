@@ -141,6 +141,23 @@ pub struct Settings {
         default_missing_value = "true"
     )]
     pub require_tokens: Option<bool>,
+    /// File with a token whose holder may do everything on this node, so that there is always a way
+    /// in; only this node's user may read it. `raft3d tokens generate` makes one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RAFT3D_ADMIN_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub admin_token_file: Option<PathBuf>,
+    /// File with an admin's token, which a node started with --join shows to the cluster
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RAFT3D_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub token_file: Option<PathBuf>,
     /// Log entries between two snapshots [default: 10000]
     #[arg(
         long,
@@ -231,6 +248,8 @@ impl Settings {
             tls_ca: self.tls_ca.or(other.tls_ca),
             insecure: self.insecure.or(other.insecure),
             require_tokens: self.require_tokens.or(other.require_tokens),
+            admin_token_file: self.admin_token_file.or(other.admin_token_file),
+            token_file: self.token_file.or(other.token_file),
             snapshot_distance: self.snapshot_distance.or(other.snapshot_distance),
             snapshot_interval_s: self.snapshot_interval_s.or(other.snapshot_interval_s),
             election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),

@@ -36,7 +36,8 @@ impl Cluster {
             .iter()
             .map(|node| layout.origin(node))
             .collect();
-        let api = Api::new(&endpoints, Duration::from_secs(10), layout.http_client()?)?;
+        let api = Api::new(&endpoints, Duration::from_secs(10), layout.http_client()?)?
+            .with_token(layout.token.clone());
         Ok(Cluster { layout, nodes, api })
     }
 

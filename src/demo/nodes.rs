@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::DemoError;
 use crate::client::api::ClientError;
 use crate::client::http::HttpClient;
+use crate::secret::Secret;
 
 /// Longest wait for a node that was asked to stop: more than it may take by itself.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +63,8 @@ pub struct Layout {
     /// Directory with the CA and the nodes' certificates, as `raft3d certs init` makes it; without,
     /// there is no TLS.
     pub certs: Option<PathBuf>,
+    /// What the cluster's client shows the nodes, if they demand tokens.
+    pub token: Option<Secret>,
 }
 
 impl Layout {
@@ -81,6 +84,7 @@ impl Layout {
             nodes: nodes.collect(),
             extra_args: Vec::new(),
             certs: None,
+            token: None,
         }
     }
 

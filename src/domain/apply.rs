@@ -38,6 +38,9 @@ impl State {
         }
         self.log_time = self.log_time.max(command.stamped_at);
         self.memory.expire(self.log_time);
+        if let Err(refusal) = self.tokens.check(command.actor, self.log_time) {
+            return Outcome::new(index, Err(refusal));
+        }
         match &command.idempotency {
             None => Outcome::new(index, self.execute(index, command)),
             Some(request) => self.execute_once(index, command, request),
@@ -82,7 +85,7 @@ impl State {
             };
             return Outcome::new(index, Err(refusal));
         }
-        match self.memory.recall(request) {
+        match self.memory.recall(command.actor, request) {
             Recall::Repeated(outcome) => outcome,
             Recall::Reused => {
                 let key = request.key.clone();
@@ -91,6 +94,7 @@ impl State {
             Recall::New => {
                 let outcome = Outcome::new(index, self.execute(index, command));
                 self.memory.remember(Remembered {
+                    actor: command.actor,
                     key: request.key.clone(),
                     fingerprint: request.fingerprint,
                     given_at: self.log_time,
@@ -121,6 +125,20 @@ impl State {
             Op::AnnounceNode(entry) => self.note_node(entry, Roster::announce),
             Op::AdmitNode(entry) => self.note_node(entry, Roster::admit),
             Op::ChangeSettings(new) => self.change_settings(*new).map(Reply::Settings),
+            Op::CreateToken(new) => {
+                refuse_first(new.problems())?;
+                let tokens = Arc::make_mut(&mut self.tokens);
+                let token = tokens.create(new, command.actor, now, self.log_time)?;
+                Ok(Reply::Token(token))
+            }
+            Op::RevokeToken(id) => {
+                let token = Arc::make_mut(&mut self.tokens).revoke(*id)?;
+                Ok(Reply::TokenRevoked(token))
+            }
+            Op::NoteTokenUses(uses) => {
+                Arc::make_mut(&mut self.tokens).note_uses(uses, self.log_time);
+                Ok(Reply::TokenUsesNoted)
+            }
         }
     }
 

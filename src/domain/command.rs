@@ -8,6 +8,7 @@ use super::model::{FilamentType, JobStatus};
 use super::roster::NodeEntry;
 use super::settings::Settings;
 use super::time::Timestamp;
+use super::tokens::{Actor, NewToken};
 use super::weight::Grams;
 use crate::identity::ClusterId;
 
@@ -20,6 +21,8 @@ pub const NEWEST_VERSION: u8 = 1;
 pub struct Command {
     /// When the accepting node took the request: the only clock the state machine knows.
     pub stamped_at: Timestamp,
+    /// Who had it submitted; nothing where nobody is asked, and of what nodes do by themselves.
+    pub actor: Option<Actor>,
     /// The client's promise that repetitions are the same request.
     pub idempotency: Option<Idempotency>,
     /// What to do.
@@ -29,7 +32,7 @@ pub struct Command {
 /// Recognises repetitions of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
-    /// The client's key, 1 to [`IDEMPOTENCY_KEY_LEN_MAX`] bytes.
+    /// The client's key, 1 to [`IDEMPOTENCY_KEY_LEN_MAX`] bytes. Each actor has keys of its own.
     pub key: String,
     /// Digest of the request; the same key with another one is refused.
     pub fingerprint: [u8; 32],
@@ -64,6 +67,12 @@ pub enum Op {
     AdmitNode(NodeEntry),
     /// Replaces the cluster's settings.
     ChangeSettings(Settings),
+    /// Adds an API token.
+    CreateToken(NewToken),
+    /// Removes the API token with this id.
+    RevokeToken(u64),
+    /// Notes when tokens, by id, were last used.
+    NoteTokenUses(Vec<(u64, Timestamp)>),
 }
 
 /// A printer to be created.
@@ -156,7 +165,10 @@ impl Op {
             | Op::FoundCluster(_)
             | Op::AnnounceNode(_)
             | Op::AdmitNode(_)
-            | Op::ChangeSettings(_) => 1,
+            | Op::ChangeSettings(_)
+            | Op::CreateToken(_)
+            | Op::RevokeToken(_)
+            | Op::NoteTokenUses(_) => 1,
         }
     }
 
@@ -168,11 +180,14 @@ impl Op {
             | Op::FoundCluster(_)
             | Op::AnnounceNode(_)
             | Op::AdmitNode(_)
-            | Op::ChangeSettings(_) => true,
+            | Op::ChangeSettings(_)
+            | Op::NoteTokenUses(_) => true,
             Op::CreatePrinter(_)
             | Op::CreateFilament(_)
             | Op::CreateJob(_)
-            | Op::SetJobStatus { .. } => false,
+            | Op::SetJobStatus { .. }
+            | Op::CreateToken(_)
+            | Op::RevokeToken(_) => false,
         }
     }
 

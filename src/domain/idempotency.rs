@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Idempotency;
 use super::outcome::Outcome;
 use super::time::Timestamp;
+use super::tokens::Actor;
 
 /// How much is remembered. Every replica must have the same limits; a snapshot carries them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ impl Default for Limits {
 /// One answer, as remembered and as written to a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Remembered {
+    /// Whose key it is.
+    pub(super) actor: Option<Actor>,
     pub(super) key: String,
     pub(super) fingerprint: [u8; 32],
     /// Log time when it was given. Not the command's own stamp: one clock that runs ahead must
@@ -47,6 +50,10 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
+    fn owned_key(&self) -> OwnedKey {
+        (self.actor, Arc::from(self.key.as_str()))
+    }
+
     /// What it counts for in [`Limits::bytes_max`].
     fn bytes(&self) -> u64 {
         (self.key.len() + self.outcome.encode().len()) as u64
@@ -70,11 +77,14 @@ struct Held {
     bytes: u64,
 }
 
+/// A key together with whose it is.
+type OwnedKey = (Option<Actor>, Arc<str>);
+
 /// The answers remembered. Cloning is O(1).
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     limits: Limits,
-    by_key: OrdMap<Arc<str>, Arc<Remembered>>,
+    by_key: OrdMap<OwnedKey, Arc<Remembered>>,
     /// In the order given, which is also the order of age.
     by_index: OrdMap<u64, Held>,
     bytes: u64,
@@ -103,14 +113,14 @@ impl Memory {
         self.by_index.values().map(|held| held.answer.as_ref())
     }
 
-    /// Whether nothing is remembered for `key`.
-    pub(super) fn is_new(&self, key: &str) -> bool {
-        !self.by_key.contains_key(key)
+    /// Whether nothing is remembered for the `key` of `actor`.
+    pub(super) fn is_new(&self, actor: Option<Actor>, key: &str) -> bool {
+        !self.by_key.contains_key(&(actor, Arc::from(key)))
     }
 
-    /// What is known of the request's key.
-    pub(super) fn recall(&self, request: &Idempotency) -> Recall {
-        match self.by_key.get(request.key.as_str()) {
+    /// What is known of the key that `actor` gave the request.
+    pub(super) fn recall(&self, actor: Option<Actor>, request: &Idempotency) -> Recall {
+        match self.by_key.get(&(actor, Arc::from(request.key.as_str()))) {
             None => Recall::New,
             Some(known) if known.fingerprint == request.fingerprint => Recall::Repeated(Outcome {
                 replayed: true,
@@ -125,8 +135,7 @@ impl Memory {
     pub(super) fn remember(&mut self, answer: Remembered) {
         let (index, bytes) = (answer.outcome.index, answer.bytes());
         let answer = Arc::new(answer);
-        self.by_key
-            .insert(Arc::from(answer.key.as_str()), answer.clone());
+        self.by_key.insert(answer.owned_key(), answer.clone());
         self.by_index.insert(index, Held { answer, bytes });
         self.bytes = self.bytes.saturating_add(bytes);
         while self.is_over_full() && self.forget_oldest() {}
@@ -154,7 +163,7 @@ impl Memory {
             return false;
         };
         self.by_index.remove(&index);
-        self.by_key.remove(oldest.answer.key.as_str());
+        self.by_key.remove(&oldest.answer.owned_key());
         self.bytes = self.bytes.saturating_sub(oldest.bytes);
         true
     }

@@ -9,6 +9,7 @@
 //!   no question needs a scan; `apply` holds the rules that change them.
 //! * [`events`]: what each command has changed; [`farm`]: the objects that events rebuild.
 //! * [`settings`]: what the cluster as a whole is told.
+//! * [`roster`], [`tokens`]: the cluster's nodes, and who may ask for what.
 //! * [`idempotency`]: the replicated memory of answers already given.
 //! * [`snapshot`]: the whole state as canonical bytes, in checked `frames`; `farm_hash`: a hash of the
 //!   objects alone.
@@ -37,6 +38,7 @@ pub mod snapshot;
 pub mod state;
 mod table;
 pub mod time;
+pub mod tokens;
 pub mod weight;
 
 pub use codec::DecodeError;

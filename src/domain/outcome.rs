@@ -6,6 +6,7 @@ use super::codec::{self, DecodeError};
 use super::id::Id;
 use super::model::{Filament, JobStatus, Kind, PrintJob, Printer};
 use super::settings::Settings;
+use super::tokens::Token;
 use super::weight::Grams;
 use crate::identity::ClusterId;
 
@@ -37,6 +38,12 @@ pub enum Reply {
     NodeNoted,
     /// The settings as they are now.
     Settings(Settings),
+    /// The token as created.
+    Token(Token),
+    /// The token as it was.
+    TokenRevoked(Token),
+    /// The uses are noted.
+    TokenUsesNoted,
 }
 
 /// Why nothing was done. The order is the binary form: append only.
@@ -157,6 +164,30 @@ pub enum Refusal {
         reads: u8,
         /// The newest version in the log.
         used: u8,
+    },
+    /// The token of who submitted the command is gone or has expired.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// Another token has the name.
+    #[error("there is a token {name} already; choose another name, or revoke that one first")]
+    TokenNameTaken {
+        /// The name.
+        name: String,
+    },
+    /// Another token has the secret.
+    #[error("another token has this secret; make a new one")]
+    TokenSecretTaken,
+    /// No token has the id.
+    #[error("there is no token {id}")]
+    TokenNotFound {
+        /// The id given.
+        id: u64,
+    },
+    /// There are as many tokens as there can be.
+    #[error("there are {max} tokens, and cannot be more; revoke those that are not used")]
+    TooManyTokens {
+        /// How many there can be.
+        max: u64,
     },
 }
 

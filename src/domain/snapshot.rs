@@ -5,9 +5,9 @@
 //! state is checked again on reading.
 //!
 //! The bytes are checked frames (laid out in `frames.rs`): one with the header, one with the
-//! cluster's name and nodes, then the printers, the filaments and the print jobs, each in the order
-//! of their ids, the remembered answers in the order given, and the events in the order of the log.
-//! Each of these groups begins a frame.
+//! cluster's name and nodes, one with the API tokens, then the printers, the filaments and the print
+//! jobs, each in the order of their ids, the remembered answers in the order given, and the events in
+//! the order of the log. Each of these groups begins a frame.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use super::settings::Settings;
 use super::state::State;
 use super::table::Table;
 use super::time::Timestamp;
+use super::tokens::Tokens;
 use super::weight::Grams;
 
 pub use super::frames::SnapshotError;
@@ -63,6 +64,7 @@ impl State {
         let mut frames = FrameWriter::begin(sink, MAGIC, FORMAT_VERSION)?;
         write_group(&mut frames, std::iter::once(&self.header()))?;
         write_group(&mut frames, std::iter::once(self.roster().as_ref()))?;
+        write_group(&mut frames, std::iter::once(self.tokens().as_ref()))?;
         write_group(&mut frames, self.printers.after(None))?;
         write_group(&mut frames, self.filaments.after(None))?;
         write_group(&mut frames, self.jobs.table.after(None))?;
@@ -170,6 +172,11 @@ fn read_state<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, Snapsho
     check(used <= NEWEST_VERSION, || {
         format!("commands of version {used} made it, and this build reads up to {NEWEST_VERSION}")
     })?;
+    let tokens: Tokens = frames.read("tokens")?;
+    frames.expect_frame_end("tokens")?;
+    if let Some(contradiction) = tokens.contradiction(header.log_time) {
+        return Err(SnapshotError::Inconsistent(contradiction));
+    }
     for next_id in [
         header.next_printer_id,
         header.next_filament_id,
@@ -189,6 +196,7 @@ fn read_state<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, Snapsho
         roster: Arc::new(roster),
         settings: header.settings,
         events: Events::default(),
+        tokens: Arc::new(tokens),
     };
     check(state.settings.problems().is_empty(), || {
         format!("{:?} cannot be", state.settings)
@@ -309,7 +317,7 @@ impl State {
             || format!("{} is out of order", name()),
         )?;
         *last = Some((index, answer.given_at));
-        check(self.memory.is_new(&answer.key), || {
+        check(self.memory.is_new(answer.actor, &answer.key), || {
             format!("{} has the key of another", name())
         })?;
         self.memory.remember(answer);

@@ -11,6 +11,7 @@ use super::roster::Roster;
 use super::settings::Settings;
 use super::table::Table;
 use super::time::Timestamp;
+use super::tokens::Tokens;
 use super::weight::Grams;
 use crate::identity::ClusterId;
 
@@ -32,6 +33,7 @@ pub struct State {
     pub(super) roster: Arc<Roster>,
     pub(super) settings: Settings,
     pub(super) events: Events,
+    pub(super) tokens: Arc<Tokens>,
 }
 
 impl Default for State {
@@ -59,6 +61,7 @@ impl State {
             roster: Arc::default(),
             settings: Settings::default(),
             events: Events::default(),
+            tokens: Arc::default(),
         }
     }
 
@@ -87,6 +90,11 @@ impl State {
     /// What the newest commands have changed.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// The API tokens.
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
     }
 
     /// Notes that the log up to `index` has been passed where entries carry no command, as

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::headers;
 use super::openapi::problems::OwnView;
+use super::peers::Introduction;
 use super::problem::Problem;
 use super::query::Params;
 use crate::consensus::{Consensus, Status};
@@ -27,4 +28,21 @@ pub async fn status<C: Consensus>(
     Params::parse(&uri, &[])?;
     let status = service.status();
     Ok(([(headers::INDEX, status.applied_index)], Json(status)).into_response())
+}
+
+/// `GET /api/v1/cluster/introduction`: who this node is, for the leader of a cluster that is to
+/// take it in. Open to anybody: a node that joins has no tokens to judge the leader's by.
+#[utoipa::path(
+    get,
+    path = "/api/v1/cluster/introduction",
+    tag = "cluster",
+    summary = "Who the node is, for a cluster that is to take it in; open to anybody",
+    responses((status = 200, description = "The introduction", body = Introduction), OwnView)
+)]
+pub async fn introduction<C: Consensus>(
+    State(service): State<FarmService<C>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    Params::parse(&uri, &[])?;
+    Ok(Json(Introduction::of(service.status())).into_response())
 }

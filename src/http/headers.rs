@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, field, info_span};
 
 use crate::consensus::Consensus;
 use crate::service::FarmService;
@@ -70,6 +70,7 @@ pub async fn stamp<C: Consensus>(
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
         path = request.uri().path(),
+        caller = field::Empty,
     );
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));

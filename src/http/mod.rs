@@ -4,6 +4,7 @@
 //!   [`health`]: the routes of each resource, thin.
 //! * [`events`], `event_stream`, `event_export`: what has happened, by pages, as a stream, as a file.
 //! * [`settings`]: the cluster's settings, and the farm's hash.
+//! * [`access`]: who asks, and whether he may; [`tokens`]: the routes that manage that.
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
@@ -14,6 +15,7 @@
 //! * [`waiting`]: the API of a node that waits to found a cluster.
 //! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
 
+pub mod access;
 pub mod backup;
 pub mod body;
 pub mod cluster;
@@ -40,6 +42,7 @@ pub mod read;
 pub mod server;
 pub mod settings;
 pub mod snapshots;
+pub mod tokens;
 pub mod view;
 pub mod waiting;
 pub mod write;
@@ -51,6 +54,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router, middleware};
 use serde_json::json;
 
+use self::access::Access;
 use self::body::BodyMemory;
 use self::download::Downloads;
 use self::event_stream::Streams;
@@ -67,12 +71,13 @@ use crate::service::FarmService;
 use crate::tls::Tls;
 
 /// The whole API of one node, which calls other nodes by `http`, and shows among its metrics what
-/// `connections` it has and when the certificates of `tls` end.
+/// `connections` it has and when the certificates of `tls` end, to those whom `access` lets through.
 pub fn router<C: Consensus>(
     service: FarmService<C>,
     connections: &Connections,
     http: HttpClient,
     tls: Option<&Tls>,
+    access: Access,
 ) -> Router {
     let measures = Measures::default();
     let streams = Streams::new(connections);
@@ -85,6 +90,7 @@ pub fn router<C: Consensus>(
     ));
     let ids = RequestIds::new(service.node_id());
     let peers = Peers::new(http, service.request_timeout());
+    let check = middleware::from_fn_with_state((service.clone(), access), access::check::<C>);
     let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
     let (router, described) = Routes::default()
         .on::<__path_endpoints, _>(endpoints)
@@ -113,6 +119,11 @@ pub fn router<C: Consensus>(
         .on::<settings::__path_hash, _>(settings::hash::<C>)
         .on::<events::__path_get, _>(events::get::<C>)
         .on::<events::__path_export, _>(events::export::<C>)
+        .on::<cluster::__path_introduction, _>(cluster::introduction::<C>)
+        .on::<tokens::__path_list, _>(tokens::list::<C>)
+        .on::<tokens::__path_create, _>(tokens::create::<C>)
+        .on::<tokens::__path_own, _>(tokens::own::<C>)
+        .on::<tokens::__path_revoke, _>(tokens::revoke::<C>)
         .on::<health::__path_live, _>(health::live)
         .on::<health::__path_healthy, _>(health::healthy)
         .on::<health::__path_ready, _>(health::ready::<C>)
@@ -126,6 +137,7 @@ pub fn router<C: Consensus>(
     router
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(check)
         .layer(stamp)
         .layer(middleware::from_fn_with_state(measures, measure::count))
         .layer(Extension(described))

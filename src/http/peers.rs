@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, Method};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, Method};
 use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::access::API_KEY;
 use super::problem::{Problem, ProblemType};
 use super::write::Received;
 use crate::client::api::failure;
 use crate::client::http::HttpClient;
 use crate::consensus::Status;
+use crate::identity::{ClusterId, DirectoryId};
 use crate::storage::Stage;
 
 /// Names the node that passed a request on: such a request is not passed on again.
@@ -30,12 +34,41 @@ pub struct Peers {
     request_timeout: Duration,
 }
 
+/// What a node says of itself to the leader of a cluster that is to take it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Introduction {
+    node_id: i32,
+    cluster_id: Option<ClusterId>,
+    /// The name of its data directory.
+    pub directory_id: DirectoryId,
+    /// The newest version of commands that it reads.
+    pub command_version: u8,
+    raft_addr: String,
+    stage: Stage,
+}
+
+impl Introduction {
+    /// Of the node whose view of the cluster is `status`.
+    pub fn of(status: Status) -> Introduction {
+        Introduction {
+            node_id: status.node_id,
+            cluster_id: status.cluster_id,
+            directory_id: status.directory_id,
+            command_version: status.command_version,
+            raft_addr: status.raft_addr,
+            stage: status.stage,
+        }
+    }
+}
+
 /// A request as it came, so that it can be passed on as it is.
 #[derive(Debug)]
 pub struct Call {
     method: Method,
     path: String,
     forwarded: bool,
+    /// What shows who the caller is: it has to convince the leader too.
+    credentials: HeaderMap,
     received: Received,
 }
 
@@ -46,6 +79,7 @@ impl Call {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             forwarded: request.headers().contains_key(FORWARDED_BY),
+            credentials: credentials(request.headers()),
             received: Received::receive(request, &[]).await?,
         })
     }
@@ -87,6 +121,7 @@ impl Peers {
             .http
             .get()
             .request(call.method.clone(), origin + &call.path)
+            .headers(call.credentials.clone())
             .header(FORWARDED_BY, status.node_id)
             .timeout(self.request_timeout + ANSWER_MARGIN)
             .body(body);
@@ -101,7 +136,7 @@ impl Peers {
     }
 
     /// What the node at `addr` says of itself.
-    pub async fn introduce(&self, addr: &str) -> Result<Status, Problem> {
+    pub async fn introduce(&self, addr: &str) -> Result<Introduction, Problem> {
         let unreachable = |reason: String| {
             let detail = format!(
                 "no node introduces itself at http_addr {addr}: {reason}; start it with raft3d \
@@ -113,15 +148,15 @@ impl Peers {
         let request = self
             .http
             .get()
-            .get(origin + "/api/v1/cluster")
+            .get(origin + "/api/v1/cluster/introduction")
             .timeout(INTRODUCTION_TIMEOUT);
         let answer = request
             .send()
             .await
             .and_then(reqwest::Response::error_for_status);
         let answer = answer.map_err(|error| unreachable(failure(&error)))?;
-        let status = answer.json().await;
-        status.map_err(|error| unreachable(failure(&error)))
+        let introduction = answer.json().await;
+        introduction.map_err(|error| unreachable(failure(&error)))
     }
 }
 
@@ -129,7 +164,7 @@ impl Peers {
 /// view.
 pub fn check_introduction(
     ours: &Status,
-    theirs: &Status,
+    theirs: &Introduction,
     id: i32,
     raft_addr: &str,
 ) -> Result<(), Problem> {
@@ -168,12 +203,27 @@ pub fn check_introduction(
     }
 }
 
+fn credentials(headers: &HeaderMap) -> HeaderMap {
+    let both = [AUTHORIZATION, API_KEY];
+    let shown = both.into_iter().filter_map(|name| {
+        let mut value = headers.get(&name)?.clone();
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    shown.collect()
+}
+
 /// The leader's answer as this node's.
 async fn copy(answer: reqwest::Response) -> Result<Response, reqwest::Error> {
     let status = answer.status();
     let headers = answer.headers().clone();
     let mut response = (status, answer.bytes().await?).into_response();
-    for name in [CONTENT_TYPE, RETRY_AFTER, super::headers::INDEX] {
+    for name in [
+        CONTENT_TYPE,
+        RETRY_AFTER,
+        WWW_AUTHENTICATE,
+        super::headers::INDEX,
+    ] {
         match headers.get(&name) {
             Some(value) => response.headers_mut().insert(name, value.clone()),
             None => response.headers_mut().remove(name),

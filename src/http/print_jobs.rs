@@ -147,9 +147,9 @@ pub async fn set_status<C: Consensus>(
     // What cannot be an id is the id of no job.
     let id = Id::from_key(&key).map_err(|_| Problem::not_found(Kind::PrintJob, &key))?;
     let route = "POST /api/v1/print_jobs/{id}/status";
-    let idempotency = received.idempotency(route, &key, to.name().as_bytes());
+    let provenance = received.provenance(route, &key, to.name().as_bytes());
     let op = Op::SetJobStatus { id, to };
-    write::submit(&service, op, idempotency, StatusCode::OK).await
+    write::submit(&service, op, provenance, StatusCode::OK).await
 }
 
 fn read_new(mut fields: Fields) -> Result<Op, Problem> {

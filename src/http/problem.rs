@@ -2,7 +2,7 @@
 //! an error into an answer.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -29,6 +29,16 @@ pub enum ProblemType {
     InvalidHeader,
     /// A text that should name a job status does not, or there is none.
     UnknownStatus,
+    /// A token is needed, and none or an invalid one was shown.
+    Unauthenticated,
+    /// The token's role may not do that.
+    Forbidden,
+    /// The address has shown too many invalid tokens.
+    TooManyFailures,
+    /// Another token has the name.
+    NameTaken,
+    /// There can be no more tokens.
+    TooManyTokens,
     /// No route has the path.
     NoSuchEndpoint,
     /// No object has the id.
@@ -102,6 +112,11 @@ impl ProblemType {
             ProblemType::InvalidParameter => "invalid-parameter",
             ProblemType::InvalidHeader => "invalid-header",
             ProblemType::UnknownStatus => "unknown-status",
+            ProblemType::Unauthenticated => "unauthenticated",
+            ProblemType::Forbidden => "forbidden",
+            ProblemType::TooManyFailures => "too-many-failures",
+            ProblemType::NameTaken => "name-taken",
+            ProblemType::TooManyTokens => "too-many-tokens",
             ProblemType::NoSuchEndpoint => "no-such-endpoint",
             ProblemType::NotFound => "not-found",
             ProblemType::MethodNotAllowed => "method-not-allowed",
@@ -141,6 +156,11 @@ impl ProblemType {
             ProblemType::InvalidParameter => "A query parameter is invalid",
             ProblemType::InvalidHeader => "A header is invalid",
             ProblemType::UnknownStatus => "No such job status",
+            ProblemType::Unauthenticated => "A valid token is needed",
+            ProblemType::Forbidden => "The token's role is not enough",
+            ProblemType::TooManyFailures => "Too many invalid tokens",
+            ProblemType::NameTaken => "The name is taken",
+            ProblemType::TooManyTokens => "There are too many tokens",
             ProblemType::NoSuchEndpoint => "No such endpoint",
             ProblemType::NotFound => "No such object",
             ProblemType::MethodNotAllowed => "The endpoint does not take this method",
@@ -180,6 +200,9 @@ impl ProblemType {
             | ProblemType::InvalidParameter
             | ProblemType::InvalidHeader
             | ProblemType::UnknownStatus => StatusCode::BAD_REQUEST,
+            ProblemType::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ProblemType::Forbidden => StatusCode::FORBIDDEN,
+            ProblemType::TooManyFailures => StatusCode::TOO_MANY_REQUESTS,
             ProblemType::NoSuchEndpoint | ProblemType::NotFound | ProblemType::UnknownMember => {
                 StatusCode::NOT_FOUND
             }
@@ -189,6 +212,8 @@ impl ProblemType {
             | ProblemType::OtherNode
             | ProblemType::UpgradeNotFinished
             | ProblemType::MemberExists
+            | ProblemType::NameTaken
+            | ProblemType::TooManyTokens
             | ProblemType::ChangeInProgress
             | ProblemType::WouldLoseQuorum
             | ProblemType::NotCaughtUp
@@ -366,6 +391,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, content_type);
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"raft3d\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -451,9 +480,13 @@ impl From<Refusal> for Problem {
             Refusal::InvalidIdempotencyKey { .. } => (ProblemType::InvalidHeader, None),
             Refusal::OtherDirectory { .. } => (ProblemType::OtherNode, None),
             Refusal::OlderProgram { .. } => (ProblemType::UpgradeNotFinished, None),
-            Refusal::MalformedCommand { .. } | Refusal::AlreadyApplied { .. } => {
-                (ProblemType::Internal, None)
-            }
+            Refusal::InvalidToken => (ProblemType::Unauthenticated, None),
+            Refusal::TokenNameTaken { .. } => (ProblemType::NameTaken, Some("/name")),
+            Refusal::TokenNotFound { .. } => (ProblemType::NotFound, None),
+            Refusal::TooManyTokens { .. } => (ProblemType::TooManyTokens, None),
+            Refusal::TokenSecretTaken
+            | Refusal::MalformedCommand { .. }
+            | Refusal::AlreadyApplied { .. } => (ProblemType::Internal, None),
         };
         let problem = Problem::new(problem_type, refusal.to_string());
         match pointer {

@@ -15,6 +15,7 @@ use axum::http::header::CONNECTION;
 use axum::response::Response;
 use axum::{Router, middleware};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -29,6 +30,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tracing::{Instrument, debug, info, warn};
 
+use super::access::ClientAddr;
 use super::quotes::Connection;
 use crate::tls::Tls;
 
@@ -264,11 +266,16 @@ impl Guest {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "answers on one connection may be delayed");
         }
+        // A client that is gone already sends nothing.
+        let Ok(client) = stream.peer_addr() else {
+            return;
+        };
+        let client = ClientAddr(client.ip());
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.bounds.stall_timeout));
         let stream = Box::pin(stream);
         let Some(tls) = self.tls.take() else {
-            return self.talk(stream, router).await;
+            return self.talk(stream, client, router).await;
         };
         let acceptor = TlsAcceptor::from(Arc::clone(&tls.current().server));
         let handshake = acceptor.accept_with(stream, |connection| {
@@ -279,21 +286,30 @@ impl Guest {
             _ = self.closing.changed() => return,
         };
         match secured {
-            Ok(Ok(stream)) => self.talk(stream, router).await,
+            Ok(Ok(stream)) => self.talk(stream, client, router).await,
             // Clients that speak no TLS, or that do not believe this node, or whom it does not.
             Ok(Err(error)) => info!(%error, "a TLS handshake failed"),
             Err(_) => debug!("a TLS handshake took too long"),
         }
     }
 
-    async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: Router) {
+    async fn talk(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        client: ClientAddr,
+        router: Router,
+    ) {
+        let service = TowerToHyperService::new(router);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.bounds.head_timeout)
             .max_buf_size(BUFFER_MAX)
             .serve_connection(
                 TokioIo::new(Connection::new(stream)),
-                TowerToHyperService::new(router),
+                service_fn(|mut request| {
+                    request.extensions_mut().insert(client);
+                    service.call(request)
+                }),
             );
         if let Err(error) = self.watcher.watch(connection).await {
             // Clients that vanish, stall or speak something else: no fault of this node's.

@@ -57,13 +57,13 @@ pub async fn put<C: Consensus>(
     let received = Received::receive(request, &[]).await?;
     let mut fields = Fields::parse(received.body())?;
     let canonical = fields.canonical();
-    let idempotency = received.idempotency("PUT /api/v1/cluster/settings", "", &canonical);
+    let provenance = received.provenance("PUT /api/v1/cluster/settings", "", &canonical);
     let settings = Settings {
         event_retention: fields.required("event_retention", EVENT_RETENTION_DEFAULT),
     };
     fields.finish(settings.problems())?;
     let outcome = service
-        .submit(Op::ChangeSettings(settings), idempotency)
+        .submit(Op::ChangeSettings(settings), provenance)
         .await?;
     let index = [(headers::INDEX, outcome.index)];
     match outcome.result {

@@ -50,7 +50,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The object that a command created or changed; `None` of a barrier.
+    /// The object of the farm that a command created or changed, if it did.
     pub fn of_reply(reply: &'a Reply) -> Option<View<'a>> {
         match reply {
             Reply::Printer(printer) => Some(View::Printer(printer)),
@@ -60,7 +60,13 @@ impl<'a> View<'a> {
                 available_weight_in_grams: filament.remaining_weight_in_grams,
             })),
             Reply::Job(job) => Some(View::Job(job)),
-            Reply::Barrier | Reply::Cluster(_) | Reply::NodeNoted | Reply::Settings(_) => None,
+            Reply::Barrier
+            | Reply::Cluster(_)
+            | Reply::NodeNoted
+            | Reply::Settings(_)
+            | Reply::Token(_)
+            | Reply::TokenRevoked(_)
+            | Reply::TokenUsesNoted => None,
         }
     }
 

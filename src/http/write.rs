@@ -6,6 +6,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::access::Caller;
 use super::body::{self, BodyMemory, Whole};
 use super::fields::Fields;
 use super::headers;
@@ -14,9 +15,10 @@ use super::problem::{Problem, ProblemType};
 use super::query::Params;
 use super::view::View;
 use crate::consensus::Consensus;
-use crate::domain::command::{Idempotency, Op};
+use crate::domain::command::Op;
 use crate::domain::outcome::Outcome;
-use crate::service::FarmService;
+use crate::domain::tokens::Actor;
+use crate::service::{FarmService, Provenance};
 
 /// A write as received, its body not yet understood.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Received {
     pub params: Params,
     body: Whole,
     key: Option<String>,
+    actor: Option<Actor>,
 }
 
 impl Received {
@@ -35,6 +38,7 @@ impl Received {
         Ok(Received {
             params: Params::parse(&parts.uri, known)?,
             key: idempotency::key(&parts.headers)?,
+            actor: parts.extensions.get::<Caller>().map(Caller::actor),
             body: body::receive(body, &memory.unwrap_or_default()).await?,
         })
     }
@@ -44,11 +48,16 @@ impl Received {
         &self.body.bytes
     }
 
-    /// What recognises repetitions of this request to `route` for the object `id`, if the client
-    /// gave a key. `canonical_body` is the same for all bodies that ask for the same.
-    pub fn idempotency(&self, route: &str, id: &str, canonical_body: &[u8]) -> Option<Idempotency> {
+    /// Whose request this is, and what recognises repetitions of it to `route` for the object
+    /// `id`, if the client gave a key. `canonical_body` is the same for all bodies that ask for
+    /// the same.
+    pub fn provenance(&self, route: &str, id: &str, canonical_body: &[u8]) -> Provenance {
         let key = self.key.clone();
-        key.map(|key| idempotency::with_fingerprint(key, route, id, canonical_body))
+        Provenance {
+            actor: self.actor,
+            idempotency: key
+                .map(|key| idempotency::with_fingerprint(key, route, id, canonical_body)),
+        }
     }
 }
 
@@ -61,18 +70,18 @@ pub async fn create<C: Consensus>(
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &[]).await?;
     let fields = Fields::parse(received.body())?;
-    let idempotency = received.idempotency(route, "", &fields.canonical());
-    submit(service, read_op(fields)?, idempotency, StatusCode::CREATED).await
+    let provenance = received.provenance(route, "", &fields.canonical());
+    submit(service, read_op(fields)?, provenance, StatusCode::CREATED).await
 }
 
 /// Submits `op` and answers with its outcome; `success` is the status unless it is refused.
 pub async fn submit<C: Consensus>(
     service: &FarmService<C>,
     op: Op,
-    idempotency: Option<Idempotency>,
+    provenance: Provenance,
     success: StatusCode,
 ) -> Result<Response, Problem> {
-    let outcome = service.submit(op, idempotency).await?;
+    let outcome = service.submit(op, provenance).await?;
     let mut response = answer(&outcome, success);
     let headers = response.headers_mut();
     headers.insert(headers::INDEX, outcome.index.into());
@@ -88,7 +97,7 @@ fn answer(outcome: &Outcome, success: StatusCode) -> Response {
         Err(refusal) => return Problem::from(refusal.clone()).into_response(),
     };
     let Some(view) = View::of_reply(reply) else {
-        let detail = "the state machine answered a write as if it were a read barrier";
+        let detail = "the state machine answered a write as if it were none of the farm's objects";
         return Problem::new(ProblemType::Internal, detail).into_response();
     };
     let mut response = (success, Json(&view)).into_response();

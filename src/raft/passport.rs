@@ -219,6 +219,7 @@ mod tests {
         for op in ops {
             let command = Command {
                 stamped_at: Timestamp::EPOCH,
+                actor: None,
                 idempotency: None,
                 op: op.clone(),
             };

@@ -4,7 +4,7 @@
 use tokio::sync::MutexGuard;
 use tokio::time::{Instant, sleep};
 
-use super::{FarmService, SubmitError};
+use super::{FarmService, Provenance, SubmitError};
 use crate::consensus::{CAUGHT_UP_GAP, ChangeError, Consensus, Member, RETRY_PAUSE, Role, Status};
 use crate::domain::command::Op;
 use crate::domain::outcome::Refusal;
@@ -89,7 +89,8 @@ impl<C: Consensus> FarmService<C> {
             },
         };
         // First, so that the others know whom they hear when it speaks.
-        self.submit(Op::AdmitNode(entry), None).await?.result?;
+        let admission = self.submit(Op::AdmitNode(entry), Provenance::default());
+        admission.await?.result?;
         self.begin(new.id, self.consensus.add_learner(new.id, &new.raft_addr))?;
         self.seen(deadline, |status| member(status, new.id).cloned())
             .await

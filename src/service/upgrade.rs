@@ -87,6 +87,7 @@ mod tests {
             };
             let command = Command {
                 stamped_at: Timestamp::EPOCH,
+                actor: None,
                 idempotency: None,
                 op: Op::AnnounceNode(NodeEntry { node_id, record }),
             };

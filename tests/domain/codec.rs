@@ -59,7 +59,8 @@ fn other_versions_and_bytes_left_over_are_errors() {
 fn values_out_of_range_are_errors() {
     /// Mirrors a command that creates a printer, without the checks.
     fn forged(stamped_at: u64, id: Option<(u32, i64)>) -> Vec<u8> {
-        let body = (stamped_at, None::<()>, 0u32, id, "company", "model");
+        let (actor, idempotency) = (None::<()>, None::<()>);
+        let body = (stamped_at, actor, idempotency, 0u32, id, "company", "model");
         postcard::to_extend(&body, vec![1]).expect("bytes")
     }
     assert!(Command::decode(&forged(5, Some((0, 7)))).is_ok());

@@ -13,11 +13,12 @@ use raft3d::domain::settings::Settings;
 use raft3d::domain::snapshot::SnapshotError;
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
+use raft3d::domain::tokens::{AccessRole, Actor, Token};
 use serde::Serialize;
 
 use crate::sealing::{bytes_of, sealed};
 use crate::support::{
-    at, command, grams, new_filament, new_job, new_printer, number, snapshot, text,
+    at, command, grams, new_filament, new_job, new_printer, number, snapshot, text, token_digest,
 };
 
 fn read(bytes: &[u8]) -> Result<State, SnapshotError> {
@@ -55,6 +56,7 @@ impl Header {
 /// Mirrors a remembered answer without its checks.
 #[derive(Clone, Serialize)]
 struct Answer {
+    actor: Option<Actor>,
     key: String,
     fingerprint: [u8; 32],
     given_at: Timestamp,
@@ -65,6 +67,7 @@ struct Answer {
 #[derive(Clone)]
 struct Forged {
     header: Header,
+    tokens: Tokens,
     printers: Vec<Printer>,
     filaments: Vec<Filament>,
     jobs: Vec<PrintJob>,
@@ -76,6 +79,7 @@ impl Forged {
     /// Contents that are all right.
     fn valid() -> Forged {
         let answer = |key: &str, index| Answer {
+            actor: None,
             key: key.to_owned(),
             fingerprint: [0; 32],
             given_at: at(500),
@@ -85,6 +89,10 @@ impl Forged {
             header: Header {
                 next_ids: [1, 1, 3],
                 ..Header::of_an_empty_farm()
+            },
+            tokens: Tokens {
+                last_id: 7,
+                by_id: [token(1), token(7)].into(),
             },
             printers: vec![printer(number(1)), printer(text("x"))],
             filaments: vec![filament(number(1)), filament(text("x"))],
@@ -103,9 +111,10 @@ impl Forged {
             self.answers.len() as u64,
         ];
         header.events = self.events.len() as u64;
-        let groups: [Vec<u8>; 7] = [
+        let groups: [Vec<u8>; 8] = [
             bytes_of(&header),
             no_roster(),
+            bytes_of(&self.tokens),
             self.printers.iter().flat_map(bytes_of).collect(),
             self.filaments.iter().flat_map(bytes_of).collect(),
             self.jobs.iter().flat_map(bytes_of).collect(),
@@ -120,6 +129,38 @@ impl Forged {
 
 fn no_roster() -> Vec<u8> {
     bytes_of(&Roster::default())
+}
+
+fn no_tokens() -> Vec<u8> {
+    let (last_id, by_id) = (0, BTreeMap::new());
+    bytes_of(&Tokens { last_id, by_id })
+}
+
+/// Mirrors the tokens without their checks.
+#[derive(Clone, Serialize)]
+struct Tokens {
+    last_id: u64,
+    by_id: BTreeMap<u64, Token>,
+}
+
+impl Tokens {
+    fn change(&mut self, id: u64, change: impl FnOnce(&mut Token)) {
+        self.by_id.get_mut(&id).map(change).expect("a token");
+    }
+}
+
+fn token(id: u64) -> (u64, Token) {
+    let token = Token {
+        id,
+        name: format!("t{id}"),
+        role: AccessRole::Viewer,
+        digest: token_digest(id as u8),
+        created_at: at(100),
+        expires_at: Some(at(5)),
+        last_used_at: Some(at(1_000)),
+        created_by: None,
+    };
+    (id, token)
 }
 
 fn printer(id: Id) -> Printer {
@@ -275,6 +316,32 @@ fn contradictions_are_refused_by_name() {
         ("has the key of another", |f| {
             f.answers[1].key = "a".to_owned()
         }),
+        ("token 8 has the id 7 of 7", |f| {
+            f.tokens.change(7, |token| token.id = 8)
+        }),
+        ("token 7 has the id 7 of 6", |f| f.tokens.last_id = 6),
+        ("token 0 has the id 0", |f| {
+            f.tokens.by_id.extend([token(0)])
+        }),
+        ("token 1 has a name that must have 1", |f| {
+            f.tokens.change(1, |token| token.name.clear())
+        }),
+        ("token 7 has the name of another", |f| {
+            f.tokens.change(7, |token| token.name = "t1".to_owned())
+        }),
+        ("token 7 has the secret of another", |f| {
+            f.tokens.change(7, |token| token.digest = token_digest(1))
+        }),
+        ("token 1 is newer than the log", |f| {
+            f.tokens.change(1, |token| token.created_at = at(1_001))
+        }),
+        ("token 7 is newer than the log", |f| {
+            f.tokens
+                .change(7, |token| token.last_used_at = Some(at(1_001)))
+        }),
+        ("1002 tokens, of at most 1000", |f| {
+            f.tokens.by_id = (1..=1_002).map(token).collect()
+        }),
         ("beyond its own limits", |f| f.header.limits.count_max = 1),
         ("beyond its own limits", |f| f.header.limits.bytes_max = 10),
         ("event_retention: 0", |f| {
@@ -353,13 +420,13 @@ fn groups_end_where_their_frames_end() {
     let mut header = valid.header.clone();
     header.counts = [1, 0, 0, 0];
     let two: Vec<u8> = valid.printers.iter().flat_map(bytes_of).collect();
-    let error =
-        read(&sealed(&[bytes_of(&header), no_roster(), two])).expect_err("two instead of one");
+    let error = read(&sealed(&[bytes_of(&header), no_roster(), no_tokens(), two]))
+        .expect_err("two instead of one");
     assert!(
         matches!(
             error,
             SnapshotError::Malformed {
-                frame: 2,
+                frame: 3,
                 record: "printer",
                 ..
             }
@@ -403,8 +470,13 @@ fn counts_and_strings_that_lie_are_refused() {
     // A string of 2^60 bytes in the first printer.
     header.counts = [1, 0, 0, 0];
     let printer = bytes_of(&(0u32, 7i64, 1u64 << 60));
-    let error =
-        read(&sealed(&[bytes_of(&header), no_roster(), printer])).expect_err("no such string");
+    let error = read(&sealed(&[
+        bytes_of(&header),
+        no_roster(),
+        no_tokens(),
+        printer,
+    ]))
+    .expect_err("no such string");
     assert!(matches!(error, SnapshotError::Malformed { .. }), "{error}");
 }
 
@@ -413,7 +485,11 @@ fn a_state_made_by_commands_that_are_too_new_is_refused() {
     let header = Header::of_an_empty_farm();
     let with = |version_used: u8| {
         let roster = (None::<()>, BTreeMap::<i32, ()>::new(), version_used);
-        read(&sealed(&[bytes_of(&header), bytes_of(&roster)]))
+        read(&sealed(&[
+            bytes_of(&header),
+            bytes_of(&roster),
+            no_tokens(),
+        ]))
     };
     let too_new = with(NEWEST_VERSION + 1).expect_err("commands that this build cannot read");
     let told = format!("commands of version {}", NEWEST_VERSION + 1);

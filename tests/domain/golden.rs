@@ -12,11 +12,12 @@ use raft3d::domain::model::{JobStatus, Kind};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::settings::Settings;
 use raft3d::domain::state::State;
+use raft3d::domain::tokens::Actor;
 use raft3d::domain::weight::Grams;
 
 use crate::support::{
-    Farm, cluster_id, command, grams, keyed, new_filament, new_job, new_printer, node_entry,
-    number, objects, snapshot, text,
+    Farm, at, cluster_id, command, grams, keyed, new_filament, new_job, new_printer, new_token,
+    new_token_until, node_entry, number, objects, snapshot, text,
 };
 
 const NOON: u64 = 1_769_860_800_000;
@@ -79,9 +80,22 @@ pub fn commands() -> Vec<(&'static str, Command)> {
     ]
 }
 
-/// Commands that are about the cluster, not the farm, by name.
+/// Commands about the cluster and its callers, by name.
 fn cluster_commands() -> Vec<(&'static str, Command)> {
     let entry = node_entry(3, 8083, 0xd3);
+    let by_a_token = Command {
+        actor: Some(Actor::Token(1)),
+        ..command(NOON, new_printer(None))
+    };
+    let by_the_file = Command {
+        actor: Some(Actor::AdminFile),
+        ..keyed(
+            NOON,
+            "order-20",
+            0xaa,
+            new_token_until("bob@lab", 0xe2, NOON + 120_000),
+        )
+    };
     vec![
         (
             "found-cluster",
@@ -99,6 +113,15 @@ fn cluster_commands() -> Vec<(&'static str, Command)> {
             "change-settings",
             command(NOON, Op::ChangeSettings(settings())),
         ),
+        ("create-token", command(NOON, new_token("alice", 0xe1))),
+        ("create-token-by-file", by_the_file),
+        ("create-token-3", command(NOON, new_token("carol", 0xe3))),
+        ("revoke-token", command(NOON, Op::RevokeToken(3))),
+        (
+            "note-token-uses",
+            command(NOON, Op::NoteTokenUses(vec![(1, at(NOON)), (3, at(NOON))])),
+        ),
+        ("create-printer-by-token", by_a_token),
     ]
 }
 
@@ -107,7 +130,7 @@ fn settings() -> Settings {
     Settings { event_retention: 9 }
 }
 
-/// The farm in a cluster that has a name, knows its nodes and has settings of its own.
+/// The farm in a cluster that has a name, knows its nodes and callers and has settings of its own.
 fn farm_in_cluster() -> State {
     let mut state = farm();
     for (_, command) in cluster_commands() {
@@ -168,6 +191,20 @@ pub fn outcomes() -> Vec<(&'static str, Outcome)> {
         used,
     };
     add("older-program", Err(older));
+    let mut farm = Farm::new();
+    let Ok(Reply::Token(token)) = farm.run(new_token("alice", 0xe1)) else {
+        panic!("no token");
+    };
+    add("token", Ok(Reply::Token(token.clone())));
+    add("token-revoked", Ok(Reply::TokenRevoked(token)));
+    add("token-uses-noted", Ok(Reply::TokenUsesNoted));
+    add("invalid-token", Err(Refusal::InvalidToken));
+    let name = "alice".to_owned();
+    add("token-name-taken", Err(Refusal::TokenNameTaken { name }));
+    add("token-secret-taken", Err(Refusal::TokenSecretTaken));
+    add("token-not-found", Err(Refusal::TokenNotFound { id: 9 }));
+    let max = 1_000;
+    add("too-many-tokens", Err(Refusal::TooManyTokens { max }));
     all
 }
 
@@ -353,6 +390,7 @@ fn assert_snapshots_read(file: &str, states: &[(&str, State)]) {
         let read = State::read_snapshot(&mut bytes.as_slice()).expect(name);
         assert_eq!(read.hash(), state.hash(), "{name}");
         assert_eq!(read.roster(), state.roster(), "{name}");
+        assert_eq!(read.tokens(), state.tokens(), "{name}");
         assert_eq!(objects(&read), objects(state), "{name}");
         assert_eq!(read.applied_index(), state.applied_index(), "{name}");
         assert_eq!(read.remembered_count(), state.remembered_count(), "{name}");

@@ -15,4 +15,5 @@ mod rules;
 mod sealing;
 mod snapshot;
 mod support;
+mod tokens;
 mod values;

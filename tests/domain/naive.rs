@@ -9,16 +9,26 @@ use raft3d::domain::roster::NodeEntry;
 use raft3d::domain::settings::Settings;
 use raft3d::domain::state::JobFilter;
 use raft3d::domain::time::Timestamp;
+use raft3d::domain::tokens::{Actor, NewToken, Token};
 use raft3d::domain::weight::Grams;
 use raft3d::identity::ClusterId;
+
+/// An answer to a command with a key.
+pub struct Answer {
+    actor: Option<Actor>,
+    key: String,
+    fingerprint: [u8; 32],
+    given_ms: u64,
+    outcome: Outcome,
+}
 
 pub struct Naive {
     pub applied_index: u64,
     pub printers: Vec<Printer>,
     pub filaments: Vec<Filament>,
     pub jobs: Vec<PrintJob>,
-    /// Key, fingerprint, log time and answer, in the order given.
-    pub answers: Vec<(String, [u8; 32], u64, Outcome)>,
+    /// In the order given.
+    pub answers: Vec<Answer>,
     pub cluster: Option<ClusterId>,
     /// Each node, as it was last noted.
     pub nodes: Vec<NodeEntry>,
@@ -26,6 +36,9 @@ pub struct Naive {
     /// Indexes of the commands that changed anything, but for those that are to be forgotten.
     pub events: Vec<u64>,
     pub events_dropped: u64,
+    /// In the order created.
+    pub tokens: Vec<Token>,
+    tokens_created: u64,
     limits: Limits,
     log_time: u64,
     /// Integers assigned, by kind.
@@ -45,6 +58,8 @@ impl Naive {
             settings: Settings::default(),
             events: Vec::new(),
             events_dropped: 0,
+            tokens: Vec::new(),
+            tokens_created: 0,
             limits,
             log_time: 0,
             assigned: Vec::new(),
@@ -90,7 +105,16 @@ impl Naive {
         }
         self.log_time = self.log_time.max(command.stamped_at.as_millis());
         self.answers
-            .retain(|(_, _, given, _)| self.log_time - given <= self.limits.age_ms_max);
+            .retain(|answer| self.log_time - answer.given_ms <= self.limits.age_ms_max);
+        if let Some(Actor::Token(id)) = command.actor {
+            let valid = self.tokens.iter().any(|token| {
+                let end = token.expires_at.map(Timestamp::as_millis);
+                token.id == id && end.is_none_or(|end| self.log_time < end)
+            });
+            if !valid {
+                return Outcome::new(index, Err(Refusal::InvalidToken));
+            }
+        }
 
         let Some(request) = &command.idempotency else {
             return Outcome::new(index, self.execute(command));
@@ -100,24 +124,26 @@ impl Naive {
             let refusal = Refusal::InvalidIdempotencyKey { length, max: 255 };
             return Outcome::new(index, Err(refusal));
         }
-        for (key, fingerprint, _, answer) in &self.answers {
-            if *key == request.key && *fingerprint == request.fingerprint {
-                let mut again = answer.clone();
+        for known in &self.answers {
+            if known.actor != command.actor || known.key != request.key {
+                continue;
+            }
+            if known.fingerprint == request.fingerprint {
+                let mut again = known.outcome.clone();
                 again.replayed = true;
                 return again;
             }
-            if *key == request.key {
-                let key = key.clone();
-                return Outcome::new(index, Err(Refusal::IdempotencyKeyReused { key }));
-            }
+            let key = known.key.clone();
+            return Outcome::new(index, Err(Refusal::IdempotencyKeyReused { key }));
         }
         let outcome = Outcome::new(index, self.execute(command));
-        self.answers.push((
-            request.key.clone(),
-            request.fingerprint,
-            self.log_time,
-            outcome.clone(),
-        ));
+        self.answers.push(Answer {
+            actor: command.actor,
+            key: request.key.clone(),
+            fingerprint: request.fingerprint,
+            given_ms: self.log_time,
+            outcome: outcome.clone(),
+        });
         while self.answers.len() as u64 > self.limits.count_max
             || self.remembered_bytes() > self.limits.bytes_max
         {
@@ -129,7 +155,7 @@ impl Naive {
     fn remembered_bytes(&self) -> u64 {
         self.answers
             .iter()
-            .map(|(key, _, _, answer)| (key.len() + answer.encode().len()) as u64)
+            .map(|answer| (answer.key.len() + answer.outcome.encode().len()) as u64)
             .sum()
     }
 
@@ -238,7 +264,74 @@ impl Naive {
                 self.settings = *new;
                 Ok(Reply::Settings(*new))
             }
+            Op::CreateToken(new) => self.create_token(new, command).map(Reply::Token),
+            Op::RevokeToken(id) => {
+                let Some(place) = self.tokens.iter().position(|token| token.id == *id) else {
+                    return Err(Refusal::TokenNotFound { id: *id });
+                };
+                Ok(Reply::TokenRevoked(self.tokens.remove(place)))
+            }
+            Op::NoteTokenUses(uses) => {
+                for (id, used_at) in uses {
+                    let used_at = used_at.as_millis().min(self.log_time);
+                    for token in &mut self.tokens {
+                        let before = token.last_used_at.map(Timestamp::as_millis);
+                        if token.id == *id && before.is_none_or(|before| before < used_at) {
+                            token.last_used_at = Some(Timestamp::from_millis(used_at));
+                        }
+                    }
+                }
+                Ok(Reply::TokenUsesNoted)
+            }
         }
+    }
+
+    fn create_token(&mut self, new: &NewToken, command: &Command) -> Result<Token, Refusal> {
+        non_empty("/name", &new.name).map_err(|_| Refusal::InvalidField {
+            pointer: "/name".to_owned(),
+            problem: "must have 1 to 64 characters".to_owned(),
+        })?;
+        if let Some(end) = new.expires_at
+            && end.as_millis() <= self.log_time
+        {
+            return Err(Refusal::InvalidField {
+                pointer: "/expires_at".to_owned(),
+                problem: format!("must be after {}", Timestamp::from_millis(self.log_time)),
+            });
+        }
+        for token in &self.tokens {
+            if token.name == new.name {
+                let name = new.name.clone();
+                return Err(Refusal::TokenNameTaken { name });
+            }
+        }
+        for token in &self.tokens {
+            if token.digest == new.digest {
+                return Err(Refusal::TokenSecretTaken);
+            }
+        }
+        let mut created_by = None;
+        for token in &self.tokens {
+            if command.actor == Some(Actor::Token(token.id)) {
+                created_by = Some(token.name.clone());
+            }
+        }
+        if command.actor == Some(Actor::AdminFile) {
+            created_by = Some("admin token file".to_owned());
+        }
+        self.tokens_created += 1;
+        let token = Token {
+            id: self.tokens_created,
+            name: new.name.clone(),
+            role: new.role,
+            digest: new.digest,
+            created_at: command.stamped_at,
+            expires_at: new.expires_at,
+            last_used_at: None,
+            created_by,
+        };
+        self.tokens.push(token.clone());
+        Ok(token)
     }
 
     fn note(&mut self, entry: &NodeEntry) -> Result<Reply, Refusal> {

@@ -10,12 +10,13 @@ use raft3d::domain::outcome::Refusal;
 use raft3d::domain::roster::NodeEntry;
 use raft3d::domain::settings::Settings;
 use raft3d::domain::state::{JobFilter, State};
+use raft3d::domain::tokens::{AccessRole, Actor, NewToken};
 use raft3d::domain::weight::Grams;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::naive::Naive;
-use crate::support::{at, cluster_id, grams, node_entry, number, snapshot, text};
+use crate::support::{at, cluster_id, grams, node_entry, number, snapshot, text, token_digest};
 
 /// Small, so that every bound is reached.
 const LIMITS: Limits = Limits {
@@ -60,8 +61,9 @@ fn commands() -> impl Strategy<Value = Command> {
             fingerprint: [fingerprint / 4; 32],
         })
     });
-    (0u64..4, idempotency, ops()).prop_map(|(late_ms, idempotency, op)| Command {
+    (0u64..4, actors(), idempotency, ops()).prop_map(|(late_ms, actor, idempotency, op)| Command {
         stamped_at: at(late_ms),
+        actor,
         idempotency,
         op,
     })
@@ -111,7 +113,33 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => (0u64..12).prop_map(|event_retention| {
             Op::ChangeSettings(Settings { event_retention })
         }),
+        3 => new_tokens().prop_map(Op::CreateToken),
+        1 => (1u64..5).prop_map(Op::RevokeToken),
+        1 => prop::collection::vec((1u64..5, (990u64..1_200).prop_map(at)), 0..3)
+            .prop_map(Op::NoteTokenUses),
     ]
+}
+
+/// Few tokens, some of which are gone or expired.
+fn actors() -> impl Strategy<Value = Option<Actor>> {
+    prop_oneof![
+        6 => Just(None),
+        1 => Just(Some(Actor::AdminFile)),
+        2 => (1u64..4).prop_map(|id| Some(Actor::Token(id))),
+    ]
+}
+
+/// Few names and secrets, so that they meet; the clock starts at 1,000 ms.
+fn new_tokens() -> impl Strategy<Value = NewToken> {
+    let names = prop::sample::select(vec!["", "a", "b", "c"]);
+    let roles = prop::sample::select(AccessRole::ALL.to_vec());
+    let ends = prop::option::weighted(0.4, (1_000u64..1_150).prop_map(at));
+    (names, roles, 0u8..4, ends).prop_map(|(name, role, byte, expires_at)| NewToken {
+        name: name.to_owned(),
+        role,
+        digest: token_digest(byte),
+        expires_at,
+    })
 }
 
 /// Few nodes and few directories, so that they meet.
@@ -176,6 +204,8 @@ fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
     prop_assert_eq!(&events, &naive.events);
     prop_assert_eq!(state.events().oldest_position(), naive.events_dropped);
     prop_assert_eq!(state.settings(), naive.settings);
+    let tokens: Vec<_> = state.tokens().iter().cloned().collect();
+    prop_assert_eq!(&tokens, &naive.tokens);
     for filament in &naive.filaments {
         let found = state.filament(&filament.id.key());
         prop_assert_eq!(found, Some(filament));

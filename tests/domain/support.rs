@@ -8,6 +8,7 @@ use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::roster::{NodeEntry, NodeRecord};
 use raft3d::domain::state::{JobFilter, State};
 use raft3d::domain::time::Timestamp;
+use raft3d::domain::tokens::{AccessRole, NewToken, TokenDigest};
 use raft3d::domain::weight::Grams;
 use raft3d::identity::{ClusterId, DirectoryId};
 
@@ -30,6 +31,7 @@ pub fn at(millis: u64) -> Timestamp {
 pub fn command(stamped_at: u64, op: Op) -> Command {
     Command {
         stamped_at: at(stamped_at),
+        actor: None,
         idempotency: None,
         op,
     }
@@ -38,6 +40,7 @@ pub fn command(stamped_at: u64, op: Op) -> Command {
 pub fn keyed(stamped_at: u64, key: &str, fingerprint: u8, op: Op) -> Command {
     Command {
         stamped_at: at(stamped_at),
+        actor: None,
         idempotency: Some(Idempotency {
             key: key.to_owned(),
             fingerprint: [fingerprint; 32],
@@ -90,6 +93,31 @@ pub fn node_entry(node_id: i32, port: u16, directory: u8) -> NodeEntry {
             directory: directory_id(directory),
             command_version: 1,
         },
+    }
+}
+
+pub fn token_digest(byte: u8) -> TokenDigest {
+    TokenDigest([byte; 32])
+}
+
+/// A viewer's token that does not expire; `byte` tells its secret from others.
+pub fn new_token(name: &str, byte: u8) -> Op {
+    Op::CreateToken(NewToken {
+        name: name.to_owned(),
+        role: AccessRole::Viewer,
+        digest: token_digest(byte),
+        expires_at: None,
+    })
+}
+
+/// The same, worth nothing from `expires_at` on.
+pub fn new_token_until(name: &str, byte: u8, expires_at: u64) -> Op {
+    match new_token(name, byte) {
+        Op::CreateToken(new) => Op::CreateToken(NewToken {
+            expires_at: Some(at(expires_at)),
+            ..new
+        }),
+        other => other,
     }
 }
 

@@ -20,6 +20,7 @@ use raft3d::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Stat
 use raft3d::domain::command::{Command, NEWEST_VERSION, Op};
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
+use raft3d::http::access::Access;
 use raft3d::http::{self, server::Connections};
 use raft3d::identity::{ClusterId, DirectoryId};
 use raft3d::service::{FarmService, Limits};
@@ -242,6 +243,7 @@ impl Fake {
     pub fn commit_elsewhere(&self, op: Op) -> u64 {
         let command = Command {
             stamped_at: Timestamp::EPOCH,
+            actor: None,
             idempotency: None,
             op,
         };
@@ -509,8 +511,9 @@ pub struct Api {
 }
 
 /// The API of a node without TLS.
-fn plain_router(service: FarmService<Fake>, connections: &Connections) -> Router {
-    http::router(service, connections, HttpClient::new(None).unwrap(), None)
+fn plain_router(service: FarmService<Fake>, connections: &Connections, access: Access) -> Router {
+    let http = HttpClient::new(None).unwrap();
+    http::router(service, connections, http, None, access)
 }
 
 impl Api {
@@ -527,17 +530,22 @@ impl Api {
         let service = FarmService::new(Arc::clone(&self.fake), Duration::from_millis(200));
         Api {
             fake: Arc::clone(&self.fake),
-            router: plain_router(service, &self.connections),
+            router: plain_router(service, &self.connections, Access::new(false, None)),
             connections: self.connections.clone(),
         }
     }
 
     /// Over an empty farm, with these limits.
     pub fn with_limits(limits: Limits) -> Api {
+        Api::with_access(limits, Access::new(false, None))
+    }
+
+    /// Over an empty farm, for those whom `access` lets through.
+    pub fn with_access(limits: Limits, access: Access) -> Api {
         let fake = Fake::new();
         let connections = Connections::default();
         let service = FarmService::with_limits(Arc::clone(&fake), limits);
-        let router = plain_router(service, &connections);
+        let router = plain_router(service, &connections, access);
         Api {
             fake,
             router,
@@ -677,6 +685,14 @@ fn check_problem(what: &str, answer: &Answer) {
         assert!(!error["detail"].as_str().unwrap().is_empty(), "{what}");
     }
     let retry_after = answer.header("retry-after");
-    let expected = (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some("1");
-    assert_eq!(retry_after, expected, "{what}");
+    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        let seconds: u64 = retry_after.unwrap().parse().unwrap();
+        assert!(seconds > 0, "{what}");
+    } else {
+        let expected = (answer.status == StatusCode::SERVICE_UNAVAILABLE).then_some("1");
+        assert_eq!(retry_after, expected, "{what}");
+    }
+    let challenge = answer.header("www-authenticate");
+    let expected = (answer.status == StatusCode::UNAUTHORIZED).then_some("Bearer realm=\"raft3d\"");
+    assert_eq!(challenge, expected, "{what}");
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Extension;
 use axum::handler::Handler;
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
@@ -24,10 +25,19 @@ use bytes::Bytes;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{OpenApi, Ref, RefOr};
-use utoipa::{__dev::SchemaReferences, OpenApi as _, Path};
+use utoipa::{__dev::SchemaReferences, IntoResponses, OpenApi as _, Path};
 
+use super::access::rules::{self, Least};
 use super::problem::{Document, FieldError};
+use crate::domain::tokens::AccessRole;
+
+/// The names of the two ways to show a token.
+const BEARER: &str = "bearer";
+const API_KEY: &str = "api_key";
 
 /// What the document says besides its paths.
 #[derive(utoipa::OpenApi)]
@@ -44,6 +54,7 @@ use super::problem::{Document, FieldError};
         (name = "filaments", description = "Rolls of filament, and what is left on them"),
         (name = "print jobs", description = "One print on one printer from one roll"),
         (name = "cluster", description = "The nodes that hold the farm together"),
+        (name = "tokens", description = "Who may ask for what"),
         (name = "watching", description = "For whatever watches a node"),
         (name = "description", description = "The API about itself"),
     )
@@ -169,10 +180,32 @@ fn add_common_parts(document: &mut OpenApi) {
             .headers
             .insert(name.to_owned(), header.build().into());
     }
-    for item in document.paths.paths.values_mut() {
-        for (_, operation) in operations(item) {
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    let api_key = ApiKey::Header(ApiKeyValue::new("X-Api-Key"));
+    components.add_security_scheme(API_KEY, SecurityScheme::ApiKey(api_key));
+    for (path, item) in &mut document.paths.paths {
+        for (name, operation) in operations(item) {
+            let method = Method::from_bytes(name.as_bytes()).unwrap_or_default();
+            if let Least::AtLeast(role) = rules::least(&method, Some(path)) {
+                guard(operation, role);
+            }
             refer_to_common_parts(operation);
         }
+    }
+}
+
+/// Notes that `operation` needs a token with the role, where tokens are demanded.
+fn guard(operation: &mut Operation, role: AccessRole) {
+    let no_scopes: [&str; 0] = [];
+    operation.security = Some(vec![
+        SecurityRequirement::new(BEARER, no_scopes),
+        SecurityRequirement::new(API_KEY, no_scopes),
+    ]);
+    operation.description = Some(format!("For the role {role} and those that may more."));
+    for (status, response) in problems::Guarded::responses() {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status).or_insert(response);
     }
 }
 

@@ -26,6 +26,16 @@ pub struct NodeId {
     id: i32,
 }
 
+/// The id of a token.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct TokenId {
+    /// The token's number
+    #[param(minimum = 1)]
+    id: u64,
+}
+
 /// Which snapshot.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -103,6 +103,12 @@ problem_sets! {
     Promoting = [BODY, MEMBERS, &[NotCaughtUp]];
     /// Of handing over the leadership.
     HandingOver = [BODY, MEMBERS, &[NotCaughtUp]];
+    /// Of creating a token.
+    CreatingToken = [BODY, WRITE, &[NameTaken, TooManyTokens]];
+    /// Of revoking a token.
+    RevokingToken = [BODY, WRITE, &[NotFound]];
+    /// Of what is not open to everybody, where tokens are demanded.
+    Guarded = [&[Unauthenticated, Forbidden, TooManyFailures, NoQuorum, Overloaded]];
     /// Of asking whether a node is ready.
     Readiness = [&[NotReady, NodeFailed]];
     /// Of what cannot fail but by the node's own fault.
@@ -143,7 +149,10 @@ fn response_of(types: &[ProblemType]) -> Response {
     let mut response = ResponseBuilder::new()
         .description(lines.collect::<Vec<_>>().join("\n"))
         .content("application/problem+json", content);
-    if types.iter().any(|t| t.status().as_u16() == 503) {
+    if types
+        .iter()
+        .any(|t| matches!(t.status().as_u16(), 429 | 503))
+    {
         let header = HeaderBuilder::new()
             .description(Some("Seconds after which to try again"))
             .build();

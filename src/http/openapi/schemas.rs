@@ -150,6 +150,43 @@ pub enum ConsistencyName {
     Eventual,
 }
 
+/// What a caller may do; each role may do all that those before it may
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum RoleName {
+    /// Reads.
+    Viewer,
+    /// Creates print jobs and changes their status.
+    Submitter,
+    /// Creates and changes printers and filaments.
+    Operator,
+    /// Changes the cluster, sees all that is stored, gives and takes tokens.
+    Admin,
+}
+
+/// A token to be created
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// Its name, which no other has
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.@-]+$")]
+    name: String,
+    /// What its holder may do
+    role: RoleName,
+    /// From when on it is worth nothing; never if not given
+    #[schema(nullable = false)]
+    expires_at: Option<Timestamp>,
+}
+
+/// Who the node takes the caller for: a token, or somebody who has none
+#[derive(ToSchema)]
+pub struct Caller {
+    /// The token's name, or none
+    name: Option<String>,
+    /// What the caller may do
+    role: RoleName,
+}
+
 /// A printer to be created
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
