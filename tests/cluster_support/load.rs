@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use raft3d::secret::Secret;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -31,6 +32,7 @@ pub struct Load {
 
 struct Shared {
     http: reqwest::Client,
+    token: Option<Secret>,
     urls: Vec<String>,
     job: Value,
     keys: Option<String>,
@@ -42,8 +44,21 @@ impl Load {
     /// Begins a write every `pace` on the nodes at `urls`. With `keys` each has an
     /// `Idempotency-Key` that starts with it, and may be repeated by the node that takes it.
     pub fn start(urls: Vec<String>, job: Value, pace: Duration, keys: Option<String>) -> Load {
+        Load::of(http_client(), None, urls, job, pace, keys)
+    }
+
+    /// The same, through a client that believes the nodes and with a token that they demand.
+    pub fn of(
+        http: reqwest::Client,
+        token: Option<Secret>,
+        urls: Vec<String>,
+        job: Value,
+        pace: Duration,
+        keys: Option<String>,
+    ) -> Load {
         let shared = Arc::new(Shared {
-            http: http_client(),
+            http,
+            token,
             urls,
             job,
             keys,
@@ -130,6 +145,9 @@ impl Shared {
         for turn in 0..self.urls.len() {
             let url = &self.urls[(number + turn) % self.urls.len()];
             let mut request = self.http.post(format!("{url}{JOBS}")).json(&self.job);
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.reveal());
+            }
             if let Some(start) = &self.keys {
                 request = request.header("Idempotency-Key", format!("{start}-{number}"));
             }
