@@ -117,7 +117,11 @@ impl Setting {
     fn sample(&self) -> String {
         let default = self.default.clone().filter(|value| !value.contains(' '));
         let form = self.form.clone().unwrap_or("false".into());
-        default.unwrap_or(if form == "N" { "1".into() } else { form })
+        default.unwrap_or(match form.as_str() {
+            "N" => "1".into(),
+            "BOOL" => "false".into(),
+            _ => form,
+        })
     }
 }
 

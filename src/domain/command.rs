@@ -14,7 +14,7 @@ use crate::identity::ClusterId;
 
 /// The newest version of commands that this build reads and writes. An operation that nodes of the
 /// version before cannot read begins the next one; `docs/upgrading.md` has the rules.
-pub const NEWEST_VERSION: u8 = 1;
+pub const NEWEST_VERSION: u8 = 2;
 
 /// One request to the state machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,11 +164,11 @@ impl Op {
             | Op::Barrier
             | Op::FoundCluster(_)
             | Op::AnnounceNode(_)
-            | Op::AdmitNode(_)
-            | Op::ChangeSettings(_)
+            | Op::AdmitNode(_) => 1,
+            Op::ChangeSettings(_)
             | Op::CreateToken(_)
             | Op::RevokeToken(_)
-            | Op::NoteTokenUses(_) => 1,
+            | Op::NoteTokenUses(_) => 2,
         }
     }
 
