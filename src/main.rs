@@ -62,6 +62,7 @@ async fn run_serve(args: ServeArgs) -> ExitCode {
     if let Err(error) = telemetry::init(&config.log, config.log_format) {
         return report(1, &format!("cannot start logging: {error}"));
     }
+    serve::outlive_hangups();
     let signal = serve::stop_signal();
     let shutdown = async move {
         tokio::select! {

@@ -404,6 +404,15 @@ pub fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
+/// From this call on SIGHUP, which asks for certificates to be read again, does not end the process:
+/// a node may have none.
+pub fn outlive_hangups() {
+    // Once caught, a signal stays so without anybody who waits for it.
+    if let Err(error) = signal(SignalKind::hangup()) {
+        warn!(%error, "SIGHUP cannot be caught, and ends the node");
+    }
+}
+
 /// Resolves when standard input ends.
 pub async fn stdin_closed() {
     let (sender, receiver) = oneshot::channel();

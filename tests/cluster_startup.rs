@@ -271,3 +271,16 @@ async fn a_configuration_file_that_is_garbage_is_refused() {
     let missing = dir.path().join("missing.toml");
     assert_refused(&run(&missing), 2, &["missing.toml"]);
 }
+
+#[tokio::test]
+async fn a_node_without_certificates_outlives_the_signal_to_read_them_again() {
+    let mut cluster = TestCluster::start().await;
+    let leader = cluster.leader().await;
+    let pid = cluster.node(leader.node_id).pid().unwrap().to_string();
+    let told = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+    assert!(told.success());
+    let job = cluster.job_template(leader.node_id, 1_000).await;
+    cluster.create(leader.node_id, JOBS, &job).await;
+    let now = cluster.leader().await;
+    assert_eq!((now.node_id, now.term), (leader.node_id, leader.term));
+}
