@@ -32,7 +32,7 @@ const EVENTS: &str = "/api/v1/events";
 const HASH: &str = "/api/v1/cluster/hash";
 const SETTINGS: &str = "/api/v1/cluster/settings";
 /// Writers at work at the same time.
-const WRITERS: u64 = 12;
+const WRITERS: u64 = 10;
 /// Longest time without any progress.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
