@@ -3,7 +3,7 @@
 # Of the built program as users run it; the name of one of its tests follows.
 TIMES = cargo test --release --locked --test cluster_times -- --ignored --nocapture --exact
 
-.PHONY: setup build demo tour test torture failover elections soak events check fix docs deb bench clean
+.PHONY: setup build demo tour test torture failover elections soak events schemathesis check fix docs deb bench clean
 
 setup:     ## install what is missing on a Debian machine, for building and testing
 	@scripts/setup.sh build deb test
@@ -39,6 +39,9 @@ events: setup  ## OPERATIONS (100000) on a cluster whose nodes are killed, then 
 	RAFT3D_OPERATIONS=$(or $(OPERATIONS),100000) cargo test --locked --test cluster_events -- \
 		--ignored --nocapture --exact events_of_many_operations
 
+schemathesis: setup ## test the API of a real cluster by its own description
+	cargo test --locked --test schemathesis -- --ignored --nocapture
+
 check: setup   ## formats, warnings and docs only; changes nothing
 	scripts/check.sh
 
@@ -53,6 +56,7 @@ deb:       ## build the Debian package under target/debian
 
 docs: setup    ## write anew what the documentation takes from the code
 	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated --test http_access
+	RAFT3D_OPENAPI=write cargo test --locked --test http_openapi
 
 bench: setup   ## measure, and save the results under target/
 	cargo bench

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for building ("build"), for packing ("deb") and for
+# Installs what is missing: Debian packages for building ("build"), for packing ("deb") and for
 # testing ("test").
 set -euo pipefail
 
 declare -A packages=(
     [build]="cmake g++ make libasio-dev libssl-dev"
     [deb]="binutils dpkg-dev"
-    [test]="libgtest-dev clang-format iproute2 curl"
+    [test]="libgtest-dev clang-format iproute2 curl python3-venv"
 )
 
 missing=()
@@ -30,6 +30,17 @@ if ((${#missing[@]} > 0)); then
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+# It has no Debian package. Its tests attack a running cluster by the description of its API.
+schemathesis=4.32.5
+if [[ " $* " == *" test "* ]]; then
+    environment=$(dirname "$0")/../target/schemathesis
+    if ! "$environment/bin/schemathesis" --version 2>/dev/null | grep -qF "$schemathesis"; then
+        echo "Installing schemathesis $schemathesis in target/schemathesis"
+        /usr/bin/python3 -m venv --clear "$environment"
+        "$environment/bin/pip" install --quiet "schemathesis==$schemathesis"
+    fi
 fi
 
 if ! command -v cargo >/dev/null; then

@@ -168,7 +168,10 @@ async fn run_node(
     let connections = http::server::Connections::default();
     let upkeep = upkeep::run(service.clone(), access.clone());
     let upkeep = tokio::spawn(upkeep.in_current_span());
-    let router = http::router(service, &connections, http, tls.as_deref(), access);
+    let mut router = http::router(service, &connections, http, tls.as_deref(), access);
+    if let Some(origins) = &config.cors_origins {
+        router = http::cors::allow(router, origins);
+    }
     let renewal = tls
         .clone()
         .map(|tls| tokio::spawn(tls.follow().in_current_span()));

@@ -76,7 +76,7 @@ async fn a_node_shows_what_it_does_and_the_files_for_operators_ask_for_nothing_e
     cluster
         .post(leader, snapshots, &Value::Null)
         .await
-        .expect(201);
+        .expect(202);
     let page = wait_until("the snapshot is written and timed", async || {
         let page = scrape(&cluster, leader).await;
         let count = page.value("raft3d_raft_snapshot_duration_seconds_count", &[]);

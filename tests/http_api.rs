@@ -162,7 +162,7 @@ async fn the_router_refuses_with_problems_too() {
     }
     for (method, path, allow) in [
         ("PUT", PRINTERS, "GET,HEAD,POST"),
-        ("DELETE", "/api/v1/printers/1", "GET,HEAD"),
+        ("PUT", "/api/v1/printers/1", "GET,HEAD,PATCH,DELETE"),
         ("POST", "/api/v1/print_jobs/1", "GET,HEAD"),
         ("GET", "/api/v1/print_jobs/1/status", "POST"),
         ("POST", "/api/v1/cluster", "GET,HEAD"),
@@ -284,7 +284,7 @@ async fn a_snapshot_is_started_or_not() {
     let path = "/api/v1/cluster/snapshots";
     api.post(path, "").await.expect_problem(409, "no-snapshot");
     api.fake.set_snapshot(17);
-    let started = api.post(path, "").await.expect(201);
+    let started = api.post(path, "").await.expect(202);
     assert_eq!(started.json, json!({"index": 17}));
     assert_eq!(started.index(), 17);
 }

@@ -48,7 +48,7 @@ fn busy_farm(api: &Api) {
     };
     let filament = json!({"type": "PLA", "color": "red", "total_weight_in_grams": 100});
     let set = |id, to| Op::SetJobStatus {
-        id: Id::from_integer(id).unwrap(),
+        job: Id::from_integer(id).unwrap().into(),
         to,
     };
     add_printer(api);

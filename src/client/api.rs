@@ -30,7 +30,7 @@ pub struct Api {
 /// One request, before it is known which node answers it.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// GET, POST or DELETE.
+    /// GET, POST, PATCH or DELETE.
     pub method: Method,
     /// Path from the root, percent-encoded.
     pub path: &'a str,

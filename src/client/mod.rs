@@ -17,12 +17,15 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::secret::{NotASecret, Secret};
 use api::{Api, ClientError, Request, new_idempotency_key};
 use http::HttpClient;
-use output::{Column, FILAMENTS, Format, JOBS, LEADER, MEMBERS, NODES, PRINTERS, REMOVED, render};
+use output::{
+    Column, DELETED, FILAMENTS, Format, JOBS, LEADER, MEMBERS, NODES, PRINTERS, REMOVED, render,
+};
 
 /// The three nodes of `raft3d demo`.
 pub const DEMO_ENDPOINTS: &str = "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083";
@@ -152,6 +155,26 @@ pub enum PrinterVerb {
         #[command(flatten)]
         read: ReadOptions,
     },
+    /// Change a printer that no unfinished print job uses; what is not given stays
+    Update {
+        /// The printer's id
+        id: String,
+        /// Who makes it, such as Prusa
+        #[arg(long)]
+        company: Option<String>,
+        /// Which one it is, such as MK4
+        #[arg(long)]
+        model: Option<String>,
+        #[command(flatten)]
+        write: WriteOptions,
+    },
+    /// Delete a printer that no unfinished print job uses
+    Delete {
+        /// The printer's id
+        id: String,
+        #[command(flatten)]
+        write: WriteOptions,
+    },
     /// Add a printer
     Add {
         /// Who makes it, such as Prusa
@@ -179,6 +202,32 @@ pub enum FilamentVerb {
         id: String,
         #[command(flatten)]
         read: ReadOptions,
+    },
+    /// Change a filament that no unfinished print job uses; what is not given stays
+    Update {
+        /// The filament's id
+        id: String,
+        /// PLA, PETG, ABS or TPU
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Its color
+        #[arg(long)]
+        color: Option<String>,
+        /// Weight of the full roll, in grams
+        #[arg(long, value_name = "GRAMS")]
+        total: Option<u64>,
+        /// Weight that is left, in grams
+        #[arg(long, value_name = "GRAMS")]
+        remaining: Option<u64>,
+        #[command(flatten)]
+        write: WriteOptions,
+    },
+    /// Delete a filament that no unfinished print job uses
+    Delete {
+        /// The filament's id
+        id: String,
+        #[command(flatten)]
+        write: WriteOptions,
     },
     /// Add a filament
     Add {
@@ -312,6 +361,26 @@ pub async fn printers(args: ClientArgs<PrinterVerb>) -> Result<(), ClientError> 
                 .read(&item_path(PRINTERS_PATH, &id), read, Vec::new())
                 .await
         }
+        PrinterVerb::Update {
+            id,
+            company,
+            model,
+            write,
+        } => {
+            let change = given([
+                ("company", company.map(Value::from)),
+                ("model", model.map(Value::from)),
+            ]);
+            let path = item_path(PRINTERS_PATH, &id);
+            client
+                .write_as(Method::PATCH, &path, Some(&change), write)
+                .await
+        }
+        PrinterVerb::Delete { id, write } => {
+            let client = Client::new(&args.options, DELETED)?;
+            let path = item_path(PRINTERS_PATH, &id);
+            client.write_as(Method::DELETE, &path, None, write).await
+        }
         PrinterVerb::Add {
             company,
             model,
@@ -333,6 +402,30 @@ pub async fn filaments(args: ClientArgs<FilamentVerb>) -> Result<(), ClientError
             client
                 .read(&item_path(FILAMENTS_PATH, &id), read, Vec::new())
                 .await
+        }
+        FilamentVerb::Update {
+            id,
+            kind,
+            color,
+            total,
+            remaining,
+            write,
+        } => {
+            let change = given([
+                ("type", kind.map(Value::from)),
+                ("color", color.map(Value::from)),
+                ("total_weight_in_grams", total.map(Value::from)),
+                ("remaining_weight_in_grams", remaining.map(Value::from)),
+            ]);
+            let path = item_path(FILAMENTS_PATH, &id);
+            client
+                .write_as(Method::PATCH, &path, Some(&change), write)
+                .await
+        }
+        FilamentVerb::Delete { id, write } => {
+            let client = Client::new(&args.options, DELETED)?;
+            let path = item_path(FILAMENTS_PATH, &id);
+            client.write_as(Method::DELETE, &path, None, write).await
         }
         FilamentVerb::Add {
             kind,
@@ -437,6 +530,15 @@ pub async fn cluster(args: ClientArgs<ClusterVerb>) -> Result<(), ClientError> {
     }
 }
 
+/// The members of a body that are given.
+fn given<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let given = members.into_iter();
+    given
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
 /// The API together with how to print what it answers.
 struct Client {
     api: Api,
@@ -473,11 +575,25 @@ impl Client {
         body: Option<&Value>,
         write: WriteOptions,
     ) -> Result<(), ClientError> {
+        self.write_as(Method::POST, path, body, write).await
+    }
+
+    async fn write_as(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        write: WriteOptions,
+    ) -> Result<(), ClientError> {
         let key = match write.idempotency_key {
             Some(key) => key,
             None => new_idempotency_key()?,
         };
-        let value = self.api.call(&Request::post(path, body, &key)).await?;
+        let request = Request {
+            method,
+            ..Request::post(path, body, &key)
+        };
+        let value = self.api.call(&request).await?;
         self.print(&value)
     }
 

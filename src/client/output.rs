@@ -84,6 +84,9 @@ pub const NEW_TOKEN: &[Column] = &[
     ("SECRET", "secret"),
 ];
 
+/// What a deletion answers.
+pub const DELETED: &[Column] = &[("DELETED", "deleted")];
+
 /// What a removal answers.
 pub const REMOVED: &[Column] = &[("REMOVED", "removed")];
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use self::error::ConfigError;
 pub use self::settings::{ServeArgs, Settings};
-pub use self::values::{ElectionTimeout, InitialCluster, JoinAddrs, Origin};
+pub use self::values::{CorsOrigins, ElectionTimeout, InitialCluster, JoinAddrs, Origin};
 use crate::domain::command::NEWEST_VERSION;
 use crate::telemetry::LogFormat;
 use crate::tls::TlsFiles;
@@ -68,6 +68,8 @@ pub struct Config {
     pub heartbeat_ms: u32,
     /// How long a request may wait for the cluster.
     pub request_timeout: Duration,
+    /// From where web pages may use the API, if from anywhere.
+    pub cors_origins: Option<CorsOrigins>,
     /// Log filter, as `tracing_subscriber::EnvFilter` reads it.
     pub log: String,
     /// How log lines are written.
@@ -142,6 +144,7 @@ impl Config {
                     .request_timeout_ms
                     .unwrap_or(DEFAULT_REQUEST_TIMEOUT_MS),
             )),
+            cors_origins: settings.cors_origins,
             log: settings.log.unwrap_or(DEFAULT_LOG.into()),
             log_format: settings.log_format.unwrap_or_default(),
             command_version: NEWEST_VERSION,

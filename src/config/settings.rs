@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::values::{ElectionTimeout, InitialCluster, JoinAddrs};
+use super::values::{CorsOrigins, ElectionTimeout, InitialCluster, JoinAddrs};
 use crate::telemetry::LogFormat;
 
 /// The command line of `raft3d serve`.
@@ -201,6 +201,15 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub request_timeout_ms: Option<u32>,
+    /// From where web pages may use the API: origins such as https://farm.example, separated by commas,
+    /// or * for any. From nowhere if not given
+    #[arg(
+        long,
+        value_name = "ORIGIN,...",
+        env = "RAFT3D_CORS_ORIGINS",
+        hide_env_values = true
+    )]
+    pub cors_origins: Option<CorsOrigins>,
     /// What to log on standard error: error, warn, info, debug, trace, or a filter such as
     /// `info,raft3d::http=debug` [default: info]
     #[arg(
@@ -255,6 +264,7 @@ impl Settings {
             election_timeout_ms: self.election_timeout_ms.or(other.election_timeout_ms),
             heartbeat_ms: self.heartbeat_ms.or(other.heartbeat_ms),
             request_timeout_ms: self.request_timeout_ms.or(other.request_timeout_ms),
+            cors_origins: self.cors_origins.or(other.cors_origins),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }

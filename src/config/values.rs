@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use axum::http::{HeaderValue, Uri};
 use serde::Deserialize;
 
 /// Range from which election timeouts are drawn, in milliseconds; written `LOW..HIGH`.
@@ -48,6 +49,53 @@ impl TryFrom<String> for ElectionTimeout {
     fn try_from(text: String) -> Result<ElectionTimeout, String> {
         text.parse()
     }
+}
+
+/// From where web pages may use the API; written `https://farm.example,http://127.0.0.1:3000`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum CorsOrigins {
+    /// From anywhere.
+    Any,
+    /// From these origins.
+    These(Vec<HeaderValue>),
+}
+
+impl FromStr for CorsOrigins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CorsOrigins, String> {
+        if text.trim() == "*" {
+            return Ok(CorsOrigins::Any);
+        }
+        let origins = text.split(',').map(|origin| origin_of(origin.trim()));
+        Ok(CorsOrigins::These(origins.collect::<Result<_, _>>()?))
+    }
+}
+
+impl TryFrom<String> for CorsOrigins {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<CorsOrigins, String> {
+        text.parse()
+    }
+}
+
+/// An origin as browsers send it: scheme and host, and the port if it is not the scheme's own.
+fn origin_of(text: &str) -> Result<HeaderValue, String> {
+    let wrong = || {
+        format!("`{text}` is not an origin such as https://farm.example or http://127.0.0.1:3000")
+    };
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let host = uri.authority().filter(|host| !host.as_str().contains('@'));
+    let plain = match (uri.scheme_str(), host) {
+        (Some(scheme @ ("http" | "https")), Some(host)) => format!("{scheme}://{host}"),
+        _ => return Err(wrong()),
+    };
+    if plain != text || text.chars().any(|c| c.is_ascii_uppercase()) {
+        return Err(wrong());
+    }
+    HeaderValue::try_from(plain).map_err(|_| wrong())
 }
 
 /// What a node is part of, unless its data directory says so.

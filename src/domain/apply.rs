@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use super::changes::check_version;
 use super::command::{
     Command, FieldProblem, IDEMPOTENCY_KEY_LEN_MAX, Idempotency, NewFilament, NewJob, NewPrinter,
-    Op,
+    Op, Target,
 };
 use super::events::Object;
 use super::id::Id;
@@ -119,7 +120,7 @@ impl State {
             Op::CreatePrinter(new) => self.create_printer(new, now).map(Reply::Printer),
             Op::CreateFilament(new) => self.create_filament(new, now).map(Reply::Filament),
             Op::CreateJob(new) => self.create_job(new, now).map(Reply::Job),
-            Op::SetJobStatus { id, to } => self.set_job_status(id, *to, now).map(Reply::Job),
+            Op::SetJobStatus { job, to } => self.set_job_status(job, *to, now).map(Reply::Job),
             Op::Barrier => Ok(Reply::Barrier),
             Op::FoundCluster(id) => Ok(Reply::Cluster(self.found_cluster(*id))),
             Op::AnnounceNode(entry) => self.note_node(entry, Roster::announce),
@@ -139,6 +140,10 @@ impl State {
                 Arc::make_mut(&mut self.tokens).note_uses(uses, self.log_time);
                 Ok(Reply::TokenUsesNoted)
             }
+            Op::UpdatePrinter(change) => self.update_printer(change, now).map(Reply::Printer),
+            Op::DeletePrinter(target) => self.delete_printer(target),
+            Op::UpdateFilament(change) => self.update_filament(change, now).map(Reply::Filament),
+            Op::DeleteFilament(target) => self.delete_filament(target),
         }
     }
 
@@ -182,6 +187,7 @@ impl State {
             model: new.model.clone(),
             created_at: now,
             updated_at: now,
+            modified_index: self.applied_index,
         };
         self.put_printer(&printer);
         Ok(printer)
@@ -198,6 +204,7 @@ impl State {
             remaining_weight_in_grams: new.remaining_weight_in_grams.unwrap_or(total),
             created_at: now,
             updated_at: now,
+            modified_index: self.applied_index,
         };
         self.put_filament(&filament);
         Ok(filament)
@@ -235,6 +242,7 @@ impl State {
             status: JobStatus::Queued,
             created_at: now,
             updated_at: now,
+            modified_index: self.applied_index,
         };
         let after = Arc::new(job.clone());
         self.jobs.insert(Arc::clone(&after)).ok_or(not_enough)?;
@@ -244,13 +252,16 @@ impl State {
 
     fn set_job_status(
         &mut self,
-        id: &Id,
+        target: &Target,
         to: JobStatus,
         now: Timestamp,
     ) -> Result<PrintJob, Refusal> {
-        let Some(before) = self.jobs.table.get(id).cloned() else {
-            return Err(Refusal::JobNotFound { id: id.clone() });
+        let kind = Kind::PrintJob;
+        let Some(before) = self.jobs.table.get(&target.id).cloned() else {
+            let id = target.id.clone();
+            return Err(Refusal::NotFound { kind, id });
         };
+        check_version(kind, target, before.modified_index)?;
         if !before.status.successors().contains(&to) {
             return Err(Refusal::ForbiddenTransition {
                 id: before.id.clone(),
@@ -261,6 +272,7 @@ impl State {
         let after = PrintJob {
             status: to,
             updated_at: before.updated_at.max(now),
+            modified_index: self.applied_index,
             ..PrintJob::clone(&before)
         };
         self.put_job(before, &after);
@@ -279,6 +291,7 @@ impl State {
             let after = Filament {
                 remaining_weight_in_grams: left,
                 updated_at: before.updated_at.max(now),
+                modified_index: self.applied_index,
                 ..Filament::clone(&before)
             };
             self.put_filament(&after);
@@ -286,7 +299,7 @@ impl State {
     }
 
     /// Puts a printer in place of the one with its id, if there is one, and notes the change.
-    fn put_printer(&mut self, printer: &Printer) {
+    pub(super) fn put_printer(&mut self, printer: &Printer) {
         let after = Arc::new(printer.clone());
         let before = self.printers.put(printer.id.clone(), Arc::clone(&after));
         self.events
@@ -294,7 +307,7 @@ impl State {
     }
 
     /// Puts a filament in place of the one with its id, if there is one, and notes the change.
-    fn put_filament(&mut self, filament: &Filament) {
+    pub(super) fn put_filament(&mut self, filament: &Filament) {
         let after = Arc::new(filament.clone());
         let before = self.filaments.put(filament.id.clone(), Arc::clone(&after));
         self.events

@@ -53,7 +53,7 @@ pub enum Op {
     /// Moves a print job to another status.
     SetJobStatus {
         /// The job.
-        id: Id,
+        job: Target,
         /// The status it is to have.
         to: JobStatus,
     },
@@ -73,6 +73,56 @@ pub enum Op {
     RevokeToken(u64),
     /// Notes when tokens, by id, were last used.
     NoteTokenUses(Vec<(u64, Timestamp)>),
+    /// Changes a printer that no queued or running job uses.
+    UpdatePrinter(PrinterChange),
+    /// Removes such a printer.
+    DeletePrinter(Target),
+    /// Changes a roll of filament that no queued or running job uses.
+    UpdateFilament(FilamentChange),
+    /// Removes such a roll.
+    DeleteFilament(Target),
+}
+
+/// What a change is meant for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The object.
+    pub id: Id,
+    /// Which versions of it will do, as the log index of its last change; any if not given.
+    pub versions: Option<Vec<u64>>,
+}
+
+impl From<Id> for Target {
+    /// Whatever version the object has.
+    fn from(id: Id) -> Target {
+        Target { id, versions: None }
+    }
+}
+
+/// What is to become of a printer; what is not given stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrinterChange {
+    /// Which printer.
+    pub target: Target,
+    /// Who makes it.
+    pub company: Option<String>,
+    /// Which of the company's printers it is.
+    pub model: Option<String>,
+}
+
+/// What is to become of a roll of filament; what is not given stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilamentChange {
+    /// Which roll.
+    pub target: Target,
+    /// The plastic.
+    pub filament_type: Option<FilamentType>,
+    /// Its colour.
+    pub color: Option<String>,
+    /// What the roll holds when new.
+    pub total_weight_in_grams: Option<Grams>,
+    /// What is left on it.
+    pub remaining_weight_in_grams: Option<Grams>,
 }
 
 /// A printer to be created.
@@ -168,7 +218,11 @@ impl Op {
             Op::ChangeSettings(_)
             | Op::CreateToken(_)
             | Op::RevokeToken(_)
-            | Op::NoteTokenUses(_) => 2,
+            | Op::NoteTokenUses(_)
+            | Op::UpdatePrinter(_)
+            | Op::DeletePrinter(_)
+            | Op::UpdateFilament(_)
+            | Op::DeleteFilament(_) => 2,
         }
     }
 
@@ -187,7 +241,11 @@ impl Op {
             | Op::CreateJob(_)
             | Op::SetJobStatus { .. }
             | Op::CreateToken(_)
-            | Op::RevokeToken(_) => false,
+            | Op::RevokeToken(_)
+            | Op::UpdatePrinter(_)
+            | Op::DeletePrinter(_)
+            | Op::UpdateFilament(_)
+            | Op::DeleteFilament(_) => false,
         }
     }
 
@@ -208,6 +266,33 @@ impl NewPrinter {
         let mut problems = Vec::new();
         require_text(&mut problems, "/company", &self.company);
         require_text(&mut problems, "/model", &self.model);
+        problems
+    }
+}
+
+impl PrinterChange {
+    /// Every field that breaks a rule by itself, without looking at the farm.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        let texts = [("/company", &self.company), ("/model", &self.model)];
+        for (pointer, text) in texts {
+            text.iter()
+                .for_each(|text| require_text(&mut problems, pointer, text));
+        }
+        problems
+    }
+}
+
+impl FilamentChange {
+    /// Every field that breaks a rule by itself, without looking at the farm.
+    pub fn problems(&self) -> Vec<FieldProblem> {
+        let mut problems = Vec::new();
+        if let Some(color) = &self.color {
+            require_text(&mut problems, "/color", color);
+        }
+        if let Some(total) = self.total_weight_in_grams {
+            require_weight(&mut problems, "/total_weight_in_grams", total);
+        }
         problems
     }
 }

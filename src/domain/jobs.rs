@@ -50,6 +50,8 @@ pub(super) struct Jobs {
 struct Usage {
     /// Sum of the weights of its queued and running jobs.
     reserved: Grams,
+    /// Log index of the last change of any of its jobs.
+    modified_index: u64,
     jobs: OrdSet<Id>,
 }
 
@@ -76,6 +78,7 @@ impl Jobs {
 
         let usage = self.by_filament.entry(job.filament_id.clone()).or_default();
         usage.reserved = reserved;
+        usage.modified_index = usage.modified_index.max(job.modified_index);
         usage.jobs.insert(job.id.clone());
         let of_printer = self.by_printer.entry(job.printer_id.clone()).or_default();
         of_printer.insert(job.id.clone());
@@ -88,11 +91,11 @@ impl Jobs {
     pub(super) fn replace(&mut self, before: &PrintJob, after: Arc<PrintJob>) {
         self.by_status[slot(before.status)].remove(&before.id);
         self.by_status[slot(after.status)].insert(after.id.clone());
-        if before.status.reserves()
-            && !after.status.reserves()
-            && let Some(usage) = self.by_filament.get_mut(&before.filament_id)
-        {
-            usage.reserved = usage.reserved.saturating_sub(before.print_weight_in_grams);
+        if let Some(usage) = self.by_filament.get_mut(&before.filament_id) {
+            usage.modified_index = usage.modified_index.max(after.modified_index);
+            if before.status.reserves() && !after.status.reserves() {
+                usage.reserved = usage.reserved.saturating_sub(before.print_weight_in_grams);
+            }
         }
         self.table.put(after.id.clone(), after);
     }
@@ -102,6 +105,13 @@ impl Jobs {
         self.by_filament
             .get(filament_id)
             .map_or(Grams::ZERO, |usage| usage.reserved)
+    }
+
+    /// Log index of the last change of any job of a filament; 0 if it has none.
+    pub(super) fn modified_index(&self, filament_id: &Id) -> u64 {
+        self.by_filament
+            .get(filament_id)
+            .map_or(0, |usage| usage.modified_index)
     }
 
     pub(super) fn count(&self, status: JobStatus) -> usize {

@@ -6,7 +6,7 @@
 //! * [`id`], [`weight`], [`time`], [`model`]: the values and objects.
 //! * [`command`]: what is written to the log; [`outcome`]: what applying it gives back.
 //! * [`state`]: the farm and its queries, over `table` and `jobs`, which keep the objects so that
-//!   no question needs a scan; `apply` holds the rules that change them.
+//!   no question needs a scan; `apply` and `changes` hold the rules that change them.
 //! * [`events`]: what each command has changed; [`farm`]: the objects that events rebuild.
 //! * [`settings`]: what the cluster as a whole is told.
 //! * [`roster`], [`tokens`]: the cluster's nodes, and who may ask for what.
@@ -21,6 +21,7 @@
 //! can read it (`docs/upgrading.md`). Golden files in `tests/golden` hold what older versions wrote.
 
 mod apply;
+mod changes;
 mod codec;
 pub mod command;
 pub mod events;

@@ -26,6 +26,8 @@ pub struct Printer {
     pub created_at: Timestamp,
     /// When it last changed; never before `created_at`.
     pub updated_at: Timestamp,
+    /// Log index of the command that last changed it.
+    pub modified_index: u64,
 }
 
 /// A roll of filament.
@@ -46,6 +48,9 @@ pub struct Filament {
     pub created_at: Timestamp,
     /// When it last changed; never before `created_at`.
     pub updated_at: Timestamp,
+    /// Log index of the command that last changed it by itself: jobs that take or free some of it are
+    /// in [`State::version_of`](super::state::State::version_of).
+    pub modified_index: u64,
 }
 
 /// A job: one print on one printer from one roll.
@@ -67,6 +72,8 @@ pub struct PrintJob {
     pub created_at: Timestamp,
     /// When it last changed; never before `created_at`.
     pub updated_at: Timestamp,
+    /// Log index of the command that last changed it.
+    pub modified_index: u64,
 }
 
 /// The plastics a roll may be of. The order is the binary form: append only.

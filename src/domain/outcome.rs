@@ -24,9 +24,9 @@ pub struct Outcome {
 /// What was done. The order is the binary form: append only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The printer as created.
+    /// The printer as created or changed.
     Printer(Printer),
-    /// The filament as created.
+    /// The filament as created or changed.
     Filament(Filament),
     /// The print job as created or changed.
     Job(PrintJob),
@@ -44,6 +44,13 @@ pub enum Reply {
     TokenRevoked(Token),
     /// The uses are noted.
     TokenUsesNoted,
+    /// The object is gone.
+    Deleted {
+        /// Kind of the object.
+        kind: Kind,
+        /// The id that it had.
+        id: Id,
+    },
 }
 
 /// Why nothing was done. The order is the binary form: append only.
@@ -87,9 +94,11 @@ pub enum Refusal {
         /// What is neither used nor reserved.
         available: Grams,
     },
-    /// No such job.
-    #[error("there is no print job {id}")]
-    JobNotFound {
+    /// No such object.
+    #[error("there is no {kind} {id}")]
+    NotFound {
+        /// Kind of the object.
+        kind: Kind,
         /// The id given.
         id: Id,
     },
@@ -152,6 +161,31 @@ pub enum Refusal {
         /// The node.
         node_id: i32,
     },
+    /// The object is of another version than the change is meant for.
+    #[error(
+        "{kind} {id} was last changed at log index {modified_index}, and the change is meant for \
+         another version: look at it again"
+    )]
+    OtherVersion {
+        /// Kind of the object.
+        kind: Kind,
+        /// The id given.
+        id: Id,
+        /// Its version.
+        modified_index: u64,
+    },
+    /// Queued or running jobs use the object.
+    #[error("{kind} {id} is used by {}; wait for them or cancel them", describe_jobs(jobs, *more))]
+    InUse {
+        /// Kind of the object.
+        kind: Kind,
+        /// The object's own id.
+        id: Id,
+        /// Jobs that use it, those running first.
+        jobs: Vec<Id>,
+        /// Whether there are more.
+        more: bool,
+    },
     /// The node's program cannot read what is in the log.
     #[error(
         "node {node_id} reads commands up to version {reads} and the cluster uses version {used}: \
@@ -210,6 +244,12 @@ impl Outcome {
     pub fn decode(bytes: &[u8]) -> Result<Outcome, DecodeError> {
         codec::decode(bytes)
     }
+}
+
+fn describe_jobs(jobs: &[Id], more: bool) -> String {
+    let names: Vec<_> = jobs.iter().map(Id::key).collect();
+    let rest = if more { " and others" } else { "" };
+    format!("the unfinished print jobs {}{rest}", names.join(", "))
 }
 
 fn describe_successors(from: JobStatus) -> String {

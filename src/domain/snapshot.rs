@@ -51,6 +51,8 @@ struct Header {
     printers: u64,
     filaments: u64,
     jobs: u64,
+    /// Of printers and of filaments.
+    retired_ids: [u64; 2],
     remembered: u64,
     settings: Settings,
     /// Index of the newest event that was dropped.
@@ -68,6 +70,8 @@ impl State {
         write_group(&mut frames, self.printers.after(None))?;
         write_group(&mut frames, self.filaments.after(None))?;
         write_group(&mut frames, self.jobs.table.after(None))?;
+        write_group(&mut frames, self.printers.retired().iter())?;
+        write_group(&mut frames, self.filaments.retired().iter())?;
         write_group(&mut frames, self.memory.iter())?;
         write_group(&mut frames, self.events.iter().map(AsRef::as_ref))
     }
@@ -109,6 +113,10 @@ impl State {
             printers: self.printers.len() as u64,
             filaments: self.filaments.len() as u64,
             jobs: self.jobs.table.len() as u64,
+            retired_ids: [
+                self.printers.retired().len() as u64,
+                self.filaments.retired().len() as u64,
+            ],
             remembered: self.memory.len() as u64,
             settings: self.settings,
             events_dropped: self.events.oldest_position(),
@@ -211,6 +219,13 @@ fn read_state<R: Read>(frames: &mut FrameReader<'_, R>) -> Result<State, Snapsho
         state.restore_job(job)
     })?;
     state.check_reservations()?;
+    let [printers, filaments] = header.retired_ids;
+    read_group(frames, "retired printer id", printers, |id| {
+        restore_retired(&mut state.printers, id)
+    })?;
+    read_group(frames, "retired filament id", filaments, |id| {
+        restore_retired(&mut state.filaments, id)
+    })?;
     let mut last_answer = None;
     read_group(frames, "remembered answer", header.remembered, |answer| {
         state.restore_answer(&mut last_answer, answer)
@@ -242,6 +257,7 @@ impl State {
             format!("printer {id} has no model")
         })?;
         self.check_times("printer", &id, printer.created_at, printer.updated_at)?;
+        self.check_version("printer", &id, printer.modified_index)?;
         self.printers.put(id, Arc::new(printer));
         Ok(())
     }
@@ -260,6 +276,7 @@ impl State {
             format!("filament {id} has more left than its total")
         })?;
         self.check_times("filament", &id, filament.created_at, filament.updated_at)?;
+        self.check_version("filament", &id, filament.modified_index)?;
         self.filaments.put(id, Arc::new(filament));
         Ok(())
     }
@@ -273,9 +290,13 @@ impl State {
         check(job.print_weight_in_grams > Grams::ZERO, || {
             format!("print job {id} weighs nothing")
         })?;
-        check_reference(&self.printers, "printer", &id, &job.printer_id)?;
-        check_reference(&self.filaments, "filament", &id, &job.filament_id)?;
+        // Those of a finished job may have been deleted since.
+        if job.status.reserves() {
+            check_reference(&self.printers, "printer", &id, &job.printer_id)?;
+            check_reference(&self.filaments, "filament", &id, &job.filament_id)?;
+        }
         self.check_times("print job", &id, job.created_at, job.updated_at)?;
+        self.check_version("print job", &id, job.modified_index)?;
         let filament_id = job.filament_id.clone();
         self.jobs
             .insert(Arc::new(job))
@@ -358,6 +379,12 @@ impl State {
         )
     }
 
+    fn check_version(&self, kind: &str, id: &Id, index: u64) -> Result<(), SnapshotError> {
+        check((1..=self.applied_index).contains(&index), || {
+            format!("{kind} {id} was changed at index {index}, which is not of the log applied")
+        })
+    }
+
     fn check_times(
         &self,
         kind: &str,
@@ -384,6 +411,14 @@ fn check(holds: bool, contradiction: impl FnOnce() -> String) -> Result<(), Snap
     } else {
         Err(SnapshotError::Inconsistent(contradiction()))
     }
+}
+
+/// Retired ids come in their order, and none that is not assigned any more anyway.
+fn restore_retired<T: Clone>(table: &mut Table<T>, id: i64) -> Result<(), SnapshotError> {
+    let in_order = table.retired().get_max().is_none_or(|last| *last < id);
+    check(in_order && table.retire(id), || {
+        format!("{id} is no integer to be left out, or out of order")
+    })
 }
 
 /// Objects come in the order of their ids, each id once.

@@ -147,6 +147,13 @@ impl State {
             .saturating_sub(self.reserved(filament))
     }
 
+    /// Log index of the last change of a filament or of any of its jobs: where that is the same, so
+    /// is all that clients see of it, what is available included. O(log n).
+    pub fn version_of(&self, filament: &Filament) -> u64 {
+        let jobs = self.jobs.modified_index(&filament.id);
+        filament.modified_index.max(jobs)
+    }
+
     /// The print job whose id has the text form `key`.
     pub fn job(&self, key: &str) -> Option<&PrintJob> {
         let id = Id::from_key(key).ok()?;
@@ -161,6 +168,16 @@ impl State {
         after: Option<&Id>,
     ) -> impl Iterator<Item = &'a PrintJob> + Send + use<'a> {
         self.jobs.select(filter, after)
+    }
+
+    /// The queued and running jobs among those that match `filter`, those running first.
+    pub(super) fn jobs_in_progress(&self, filter: &JobFilter) -> impl Iterator<Item = Id> {
+        let [running, queued] = [JobStatus::Running, JobStatus::Queued].map(|status| JobFilter {
+            status: Some(status),
+            ..filter.clone()
+        });
+        let jobs = self.jobs(&running, None).chain(self.jobs(&queued, None));
+        jobs.map(|job| job.id.clone())
     }
 
     /// How many printers there are. O(1), as the other counts.

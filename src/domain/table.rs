@@ -3,7 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::id::{INTEGER_MAX, Id};
 
@@ -13,6 +13,8 @@ pub(super) struct Table<T> {
     rows: OrdMap<Id, Arc<T>>,
     /// No integer below it will be assigned again.
     next_id: i64,
+    /// Integers of deleted objects that are not assigned either.
+    retired: OrdSet<i64>,
 }
 
 impl<T: Clone> Table<T> {
@@ -21,6 +23,7 @@ impl<T: Clone> Table<T> {
         Table {
             rows: OrdMap::new(),
             next_id,
+            retired: OrdSet::new(),
         }
     }
 
@@ -57,16 +60,41 @@ impl<T: Clone> Table<T> {
         self.rows.remove(id)
     }
 
+    /// Takes out the row of `id`, which is never assigned again: what still names it must not
+    /// come to mean another object.
+    pub(super) fn delete(&mut self, id: &Id) -> Option<Arc<T>> {
+        if let Some(integer) = id.as_integer() {
+            self.retire(integer);
+        }
+        self.remove(id)
+    }
+
+    /// The integers of deleted objects that the next ones to be assigned leave out, in order.
+    pub(super) fn retired(&self) -> &OrdSet<i64> {
+        &self.retired
+    }
+
+    /// Notes that `integer` belonged to a deleted object; false if it is assigned no more anyway.
+    pub(super) fn retire(&mut self, integer: i64) -> bool {
+        let open = integer >= self.next_id && integer <= INTEGER_MAX;
+        if open {
+            self.retired.insert(integer);
+        }
+        open
+    }
+
     /// Takes the next free integer as an id: never one assigned before, never one that a client
-    /// has given to an object. `None` when none is left.
+    /// has given to an object, deleted or not. `None` when none is left.
     ///
     /// Integers skipped once are never looked at again. Where none is left nothing changes: only
     /// an event can tell of a change.
     pub(super) fn assign_id(&mut self) -> Option<Id> {
         for integer in self.next_id..=INTEGER_MAX {
             let candidate = Id::from_integer(integer).ok()?;
-            if !self.rows.contains_key(&candidate) {
+            if !self.retired.contains(&integer) && !self.rows.contains_key(&candidate) {
                 self.next_id = integer + 1;
+                // Those passed are not looked at again.
+                self.retired = self.retired.clone().split(&integer).1;
                 return Some(candidate);
             }
         }

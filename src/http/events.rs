@@ -49,11 +49,11 @@ struct EventParams {
     #[param(nullable = false)]
     after: Option<u64>,
     /// Only events with a change of this kind, such as `job.done`
-    #[param(nullable = false)]
-    kind: Option<String>,
+    #[param(inline, nullable = false)]
+    kind: Option<schemas::EventKindName>,
     /// Only events with a change of such an object, as in `printer` or `printer:3`
-    #[param(nullable = false)]
-    object: Option<String>,
+    #[param(inline, nullable = false)]
+    object: Option<schemas::EventObjectName>,
 }
 
 /// `GET /api/v1/events`: a page, or a stream if the client accepts `text/event-stream`.
@@ -63,7 +63,13 @@ struct EventParams {
     tag = "events",
     summary = "What has happened, by pages, or as a stream of server-sent events",
     params(EventParams, parameters::Consistency),
-    responses((status = 200, description = "The events", body = Vec<schemas::Event>), Following)
+    responses(
+        (status = 200, description = "The events", content(
+            (Vec<schemas::Event> = "application/json"),
+            (String = "text/event-stream"),
+        )),
+        Following,
+    )
 )]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,

@@ -25,6 +25,17 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed")
 /// Longest request id that is taken over from a client, in bytes.
 const REQUEST_ID_MAX: usize = 128;
 
+tokio::task_local! {
+    /// Of the request that the task answers.
+    static CURRENT_ID: HeaderValue;
+}
+
+/// The id of the request that is being answered here, if one is.
+pub fn request_id() -> Option<String> {
+    let id = CURRENT_ID.try_with(HeaderValue::clone).ok()?;
+    id.to_str().ok().map(str::to_owned)
+}
+
 /// Gives each request of this node that brings none an id of its own; unique, not secret.
 #[derive(Debug, Clone)]
 pub struct RequestIds {
@@ -72,7 +83,8 @@ pub async fn stamp<C: Consensus>(
         path = request.uri().path(),
         caller = field::Empty,
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answer = CURRENT_ID.scope(id.clone(), next.run(request));
+    let mut response = answer.instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
 
     let headers = response.headers_mut();

@@ -7,7 +7,8 @@
 //! * [`access`]: who asks, and whether he may; [`tokens`]: the routes that manage that.
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
-//! * [`view`], [`headers`], [`problem`]: what answers show; `problem` maps all errors.
+//! * [`view`], [`headers`], [`versions`], [`problem`]: what answers show; `problem` maps all errors.
+//! * [`gzip`], [`cors`]: what is done to answers whatever they show.
 //! * [`download`]: answers too large for memory.
 //! * [`peers`]: one node's API asks another's.
 //! * [`openapi`]: the API's description, made from the handlers, which also makes the routes.
@@ -19,12 +20,14 @@ pub mod access;
 pub mod backup;
 pub mod body;
 pub mod cluster;
+pub mod cors;
 pub mod download;
 mod event_export;
 pub mod event_stream;
 pub mod events;
 pub mod fields;
 pub mod filaments;
+pub mod gzip;
 pub mod headers;
 pub mod health;
 pub mod idempotency;
@@ -43,6 +46,7 @@ pub mod server;
 pub mod settings;
 pub mod snapshots;
 pub mod tokens;
+pub mod versions;
 pub mod view;
 pub mod waiting;
 pub mod write;
@@ -97,9 +101,13 @@ pub fn router<C: Consensus>(
         .on::<printers::__path_list, _>(printers::list::<C>)
         .on::<printers::__path_create, _>(printers::create::<C>)
         .on::<printers::__path_get, _>(printers::get::<C>)
+        .on::<printers::__path_update, _>(printers::update::<C>)
+        .on::<printers::__path_delete, _>(printers::delete::<C>)
         .on::<filaments::__path_list, _>(filaments::list::<C>)
         .on::<filaments::__path_create, _>(filaments::create::<C>)
         .on::<filaments::__path_get, _>(filaments::get::<C>)
+        .on::<filaments::__path_update, _>(filaments::update::<C>)
+        .on::<filaments::__path_delete, _>(filaments::delete::<C>)
         .on::<print_jobs::__path_list, _>(print_jobs::list::<C>)
         .on::<print_jobs::__path_create, _>(print_jobs::create::<C>)
         .on::<print_jobs::__path_get, _>(print_jobs::get::<C>)
@@ -134,7 +142,7 @@ pub fn router<C: Consensus>(
         .on::<page::__path_index, _>(page::index)
         .on::<page::__path_asset, _>(page::asset)
         .finish();
-    router
+    let router = router
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(check)
@@ -146,7 +154,8 @@ pub fn router<C: Consensus>(
         .layer(Extension(Downloads::default()))
         .layer(Extension(peers))
         .layer(Extension(streams))
-        .with_state(service)
+        .with_state(service);
+    gzip::compress(router)
 }
 
 /// `GET /`: what there is.

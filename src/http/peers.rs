@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::API_KEY;
+use super::headers::REQUEST_ID;
 use super::problem::{Problem, ProblemType};
 use super::write::Received;
 use crate::client::api::failure;
@@ -123,6 +124,7 @@ impl Peers {
             .request(call.method.clone(), origin + &call.path)
             .headers(call.credentials.clone())
             .header(FORWARDED_BY, status.node_id)
+            .header(REQUEST_ID, super::headers::request_id().unwrap_or_default())
             .timeout(self.request_timeout + ANSWER_MARGIN)
             .body(body);
         match request.send().await {

@@ -1,11 +1,13 @@
 //! `/api/v1/print_jobs`.
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::fields::Fields;
-use super::openapi::parameters::{Consistency, IdempotencyKey, ObjectId, Page};
+use super::openapi::parameters::{
+    Consistency, IdempotencyKey, IfMatch, IfNoneMatch, ObjectId, Page,
+};
 use super::openapi::problems::{CreatingJob, ListingJobs, Reading, Transition};
 use super::openapi::schemas;
 use super::problem::{Problem, ProblemType};
@@ -58,6 +60,7 @@ struct StatusParam {
     request_body = schemas::NewPrintJob,
     responses(
         (status = 201, description = "The print job", body = PrintJob, headers(
+            ("ETag" = String, description = "Its version"),
             ("Location" = String, description = "Path of the print job"),
             ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
         )),
@@ -105,17 +108,26 @@ pub async fn list<C: Consensus>(
     path = "/api/v1/print_jobs/{id}",
     tag = "print jobs",
     summary = "Show a print job",
-    params(ObjectId, Consistency),
-    responses((status = 200, description = "The print job", body = PrintJob), Reading)
+    params(ObjectId, Consistency, IfNoneMatch),
+    responses(
+        (status = 200, description = "The print job", body = PrintJob, headers(("ETag" = String, description = "Its version"))),
+        (status = 304, description = "It is of a version that `If-None-Match` names", headers(("ETag" = String, description = "Its version"))),
+        Reading,
+    )
 )]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     id: PathId,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    read::answer(&service, Kind::PrintJob, id, &uri, |state, key| {
-        state.job(key).map(View::Job)
-    })
+    read::answer(
+        &service,
+        Kind::PrintJob,
+        id,
+        (&uri, &headers),
+        |state, key| state.job(key).map(View::Job),
+    )
     .await
 }
 
@@ -127,10 +139,11 @@ pub async fn get<C: Consensus>(
     summary = "Start a print job, finish it or cancel it",
     description = "Queued jobs can become Running or Canceled, Running ones Done or Canceled. Done takes the \
         job's grams off its filament. The status is in the query or in the body.",
-    params(ObjectId, StatusParam, IdempotencyKey),
+    params(ObjectId, StatusParam, IdempotencyKey, IfMatch),
     request_body = Option<schemas::StatusChange>,
     responses(
         (status = 200, description = "The print job after the change", body = PrintJob, headers(
+            ("ETag" = String, description = "Its version"),
             ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
         )),
         Transition,
@@ -143,12 +156,10 @@ pub async fn set_status<C: Consensus>(
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &["status"]).await?;
     let to = requested_status(received.params.get("status"), received.body())?;
-    let key = read::key_of(Kind::PrintJob, id)?;
-    // What cannot be an id is the id of no job.
-    let id = Id::from_key(&key).map_err(|_| Problem::not_found(Kind::PrintJob, &key))?;
+    let job = received.target(Kind::PrintJob, id)?;
     let route = "POST /api/v1/print_jobs/{id}/status";
-    let provenance = received.provenance(route, &key, to.name().as_bytes());
-    let op = Op::SetJobStatus { id, to };
+    let provenance = received.provenance(route, &job.id.key(), to.name().as_bytes());
+    let op = Op::SetJobStatus { job, to };
     write::submit(&service, op, provenance, StatusCode::OK).await
 }
 

@@ -55,6 +55,10 @@ pub enum ProblemType {
     UpgradeNotFinished,
     /// The job may not go from its status to that one.
     ForbiddenTransition,
+    /// Unfinished jobs use the object.
+    InUse,
+    /// The object is of another version than `If-Match` asks for.
+    PreconditionFailed,
     /// No member has the id.
     UnknownMember,
     /// Another member has the id or the address.
@@ -125,6 +129,8 @@ impl ProblemType {
             ProblemType::OtherNode => "other-node",
             ProblemType::UpgradeNotFinished => "upgrade-not-finished",
             ProblemType::ForbiddenTransition => "forbidden-transition",
+            ProblemType::InUse => "in-use",
+            ProblemType::PreconditionFailed => "precondition-failed",
             ProblemType::UnknownMember => "unknown-member",
             ProblemType::MemberExists => "member-exists",
             ProblemType::ChangeInProgress => "change-in-progress",
@@ -169,6 +175,8 @@ impl ProblemType {
             ProblemType::OtherNode => "The node is another one",
             ProblemType::UpgradeNotFinished => "A node runs too old a program",
             ProblemType::ForbiddenTransition => "The job cannot change to that status",
+            ProblemType::InUse => "Unfinished print jobs use the object",
+            ProblemType::PreconditionFailed => "The object has changed",
             ProblemType::UnknownMember => "No such member",
             ProblemType::MemberExists => "The id or the address is taken",
             ProblemType::ChangeInProgress => "The members are being changed already",
@@ -218,8 +226,10 @@ impl ProblemType {
             | ProblemType::WouldLoseQuorum
             | ProblemType::NotCaughtUp
             | ProblemType::ForbiddenTransition
+            | ProblemType::InUse
             | ProblemType::NoSnapshot => StatusCode::CONFLICT,
             ProblemType::PositionGone => StatusCode::GONE,
+            ProblemType::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             ProblemType::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ProblemType::InvalidFields
             | ProblemType::UnknownPrinter
@@ -245,16 +255,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldProblem>,
     index: Option<u64>,
-    positions: Option<Positions>,
-}
-
-/// Between which positions in the log events can be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-struct Positions {
-    /// The lowest position that can be gone on from
-    oldest_position: u64,
-    /// Where the log is
-    current_index: u64,
+    positions: Option<(u64, u64)>,
 }
 
 /// What was refused, and why (RFC 9457)
@@ -269,12 +270,22 @@ pub struct Document<'a> {
     status: u16,
     /// What was wrong in this case, with which value, and what to do
     detail: &'a str,
+    /// The request's name, as in the header `X-Request-Id` and in the node's log
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    request_id: Option<String>,
     /// The fields that are to blame
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError<'a>>,
-    #[serde(flatten)]
-    positions: Option<Positions>,
+    /// The lowest position in the log from which events can be had
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    oldest_position: Option<u64>,
+    /// Where the log is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    current_index: Option<u64>,
 }
 
 /// A field that is to blame
@@ -338,10 +349,7 @@ impl Problem {
     /// The problem, with the positions between which events can be had.
     pub fn with_positions(self, oldest_position: u64, current_index: u64) -> Problem {
         Problem {
-            positions: Some(Positions {
-                oldest_position,
-                current_index,
-            }),
+            positions: Some((oldest_position, current_index)),
             ..self
         }
     }
@@ -379,13 +387,15 @@ impl IntoResponse for Problem {
             title: self.problem_type.title(),
             status: status.as_u16(),
             detail: &self.detail,
+            request_id: headers::request_id(),
             errors: errors
                 .map(|error| FieldError {
                     pointer: &error.pointer,
                     detail: &error.problem,
                 })
                 .collect(),
-            positions: self.positions,
+            oldest_position: self.positions.map(|(oldest, _)| oldest),
+            current_index: self.positions.map(|(_, current)| current),
         };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
@@ -468,7 +478,9 @@ impl From<Refusal> for Problem {
                 ProblemType::NotEnoughFilament,
                 Some("/print_weight_in_grams"),
             ),
-            Refusal::JobNotFound { .. } => (ProblemType::NotFound, None),
+            Refusal::NotFound { .. } => (ProblemType::NotFound, None),
+            Refusal::OtherVersion { .. } => (ProblemType::PreconditionFailed, None),
+            Refusal::InUse { .. } => (ProblemType::InUse, None),
             Refusal::ForbiddenTransition { .. } => (ProblemType::ForbiddenTransition, None),
             Refusal::InvalidField { pointer, problem } => {
                 return Problem::invalid_fields(vec![FieldProblem {

@@ -135,7 +135,7 @@ async fn off_the_runtime<T: Send + 'static>(
     path = "/api/v1/cluster/snapshots",
     tag = "cluster",
     summary = "Take a snapshot of the node's state, and shorten its log",
-    responses((status = 201, description = "It was begun", body = schemas::Snapshot), Snapshotting)
+    responses((status = 202, description = "It was begun", body = schemas::Snapshot), Snapshotting)
 )]
 pub async fn create<C: Consensus>(
     State(service): State<FarmService<C>>,
@@ -148,7 +148,7 @@ pub async fn create<C: Consensus>(
         Problem::new(ProblemType::NoSnapshot, detail)
     })?;
     let answer = (
-        StatusCode::CREATED,
+        StatusCode::ACCEPTED,
         [(headers::INDEX, index)],
         Json(json!({ "index": index })),
     );

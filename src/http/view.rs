@@ -39,6 +39,9 @@ pub struct FilamentView<'a> {
     filament: &'a Filament,
     /// What is neither used nor reserved.
     available_weight_in_grams: Grams,
+    /// Log index of its last change, or of what is available of it.
+    #[serde(skip)]
+    version: u64,
 }
 
 impl<'a> View<'a> {
@@ -47,6 +50,7 @@ impl<'a> View<'a> {
         View::Filament(FilamentView {
             filament,
             available_weight_in_grams: state.available(filament),
+            version: state.version_of(filament),
         })
     }
 
@@ -56,8 +60,9 @@ impl<'a> View<'a> {
             Reply::Printer(printer) => Some(View::Printer(printer)),
             Reply::Filament(filament) => Some(View::Filament(FilamentView {
                 filament,
-                // Commands answer with a filament only when they create it: no job has any yet.
+                // Commands answer with a filament only when no job that holds any of it is left.
                 available_weight_in_grams: filament.remaining_weight_in_grams,
+                version: filament.modified_index,
             })),
             Reply::Job(job) => Some(View::Job(job)),
             Reply::Barrier
@@ -66,7 +71,8 @@ impl<'a> View<'a> {
             | Reply::Settings(_)
             | Reply::Token(_)
             | Reply::TokenRevoked(_)
-            | Reply::TokenUsesNoted => None,
+            | Reply::TokenUsesNoted
+            | Reply::Deleted { .. } => None,
         }
     }
 
@@ -76,6 +82,15 @@ impl<'a> View<'a> {
             View::Printer(printer) => &printer.id,
             View::Filament(view) => &view.filament.id,
             View::Job(job) => &job.id,
+        }
+    }
+
+    /// Log index of the last change of what is shown.
+    pub fn version(&self) -> u64 {
+        match self {
+            View::Printer(printer) => printer.modified_index,
+            View::Filament(view) => view.version,
+            View::Job(job) => job.modified_index,
         }
     }
 

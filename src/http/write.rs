@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::header::LOCATION;
+use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
 use super::access::Caller;
 use super::body::{self, BodyMemory, Whole};
@@ -13,10 +14,14 @@ use super::headers;
 use super::idempotency;
 use super::problem::{Problem, ProblemType};
 use super::query::Params;
+use super::read::{self, PathId};
+use super::versions;
 use super::view::View;
 use crate::consensus::Consensus;
-use crate::domain::command::Op;
-use crate::domain::outcome::Outcome;
+use crate::domain::command::{Op, Target};
+use crate::domain::id::Id;
+use crate::domain::model::Kind;
+use crate::domain::outcome::{Outcome, Reply};
 use crate::domain::tokens::Actor;
 use crate::service::{FarmService, Provenance};
 
@@ -28,6 +33,7 @@ pub struct Received {
     body: Whole,
     key: Option<String>,
     actor: Option<Actor>,
+    versions: Option<Vec<u64>>,
 }
 
 impl Received {
@@ -39,6 +45,7 @@ impl Received {
             params: Params::parse(&parts.uri, known)?,
             key: idempotency::key(&parts.headers)?,
             actor: parts.extensions.get::<Caller>().map(Caller::actor),
+            versions: versions::if_match(&parts.headers),
             body: body::receive(body, &memory.unwrap_or_default()).await?,
         })
     }
@@ -52,12 +59,29 @@ impl Received {
     /// `id`, if the client gave a key. `canonical_body` is the same for all bodies that ask for
     /// the same.
     pub fn provenance(&self, route: &str, id: &str, canonical_body: &[u8]) -> Provenance {
+        let versions = format!("{:?}", self.versions);
+        let parts = [
+            route.as_bytes(),
+            id.as_bytes(),
+            versions.as_bytes(),
+            canonical_body,
+        ];
         let key = self.key.clone();
         Provenance {
             actor: self.actor,
-            idempotency: key
-                .map(|key| idempotency::with_fingerprint(key, route, id, canonical_body)),
+            idempotency: key.map(|key| idempotency::with_fingerprint(key, &parts)),
         }
+    }
+
+    /// The object that the request is for, and which versions of it will do.
+    pub fn target(&self, kind: Kind, id: PathId) -> Result<Target, Problem> {
+        let key = read::key_of(kind, id)?;
+        // What cannot be an id is the id of no object.
+        let id = Id::from_key(&key).map_err(|_| Problem::not_found(kind, &key))?;
+        Ok(Target {
+            id,
+            versions: self.versions.clone(),
+        })
     }
 }
 
@@ -72,6 +96,42 @@ pub async fn create<C: Consensus>(
     let fields = Fields::parse(received.body())?;
     let provenance = received.provenance(route, "", &fields.canonical());
     submit(service, read_op(fields)?, provenance, StatusCode::CREATED).await
+}
+
+/// Carries out `PATCH route` of the object `id` with what `read_op` reads from the body, a merge
+/// patch (RFC 7396): members that are left out stay as they are, and none may be removed.
+pub async fn update<C: Consensus>(
+    service: &FarmService<C>,
+    (kind, id): (Kind, PathId),
+    request: Request,
+    route: &str,
+    read_op: fn(Target, Fields) -> Result<Op, Problem>,
+) -> Result<Response, Problem> {
+    let received = Received::receive(request, &[]).await?;
+    let target = received.target(kind, id)?;
+    let fields = Fields::parse(received.body())?;
+    let provenance = received.provenance(route, &target.id.key(), &fields.canonical());
+    submit(
+        service,
+        read_op(target, fields)?,
+        provenance,
+        StatusCode::OK,
+    )
+    .await
+}
+
+/// Carries out `DELETE route` of the object `id`.
+pub async fn delete<C: Consensus>(
+    service: &FarmService<C>,
+    (kind, id): (Kind, PathId),
+    request: Request,
+    route: &str,
+    op: fn(Target) -> Op,
+) -> Result<Response, Problem> {
+    let received = Received::receive(request, &[]).await?;
+    let target = received.target(kind, id)?;
+    let provenance = received.provenance(route, &target.id.key(), b"");
+    submit(service, op(target), provenance, StatusCode::OK).await
 }
 
 /// Submits `op` and answers with its outcome; `success` is the status unless it is refused.
@@ -96,11 +156,15 @@ fn answer(outcome: &Outcome, success: StatusCode) -> Response {
         Ok(reply) => reply,
         Err(refusal) => return Problem::from(refusal.clone()).into_response(),
     };
+    if let Reply::Deleted { id, .. } = reply {
+        return (success, Json(json!({ "deleted": id }))).into_response();
+    }
     let Some(view) = View::of_reply(reply) else {
         let detail = "the state machine answered a write as if it were none of the farm's objects";
         return Problem::new(ProblemType::Internal, detail).into_response();
     };
-    let mut response = (success, Json(&view)).into_response();
+    let tag = (ETAG, versions::tag(view.version()));
+    let mut response = (success, [tag], Json(&view)).into_response();
     if success == StatusCode::CREATED {
         // A percent-encoded path is always a header value.
         if let Ok(location) = HeaderValue::try_from(view.path()) {

@@ -279,18 +279,19 @@ fn events_are_json_and_come_back() {
     }
     let canceled = farm.state.events().after(3).unwrap().next().unwrap();
     let shown = serde_json::to_value(EventView::from(canceled.as_ref())).unwrap();
-    let job = |status: &str| {
+    let job = |status: &str, index: u64| {
         json!({
             "id": 1, "printer_id": 1, "filament_id": 1, "filepath": "parts/bracket.gcode",
             "print_weight_in_grams": 7, "status": status,
             "created_at": "1970-01-01T00:00:01.000Z", "updated_at": "1970-01-01T00:00:01.000Z",
+            "modified_index": index,
         })
     };
     let expected = json!({
         "index": 4, "time": "1970-01-01T00:00:01.000Z", "kind": "job.canceled",
         "changes": [{
             "kind": "job.canceled", "object": "job", "id": 1,
-            "before": job("Queued"), "after": job("Canceled"),
+            "before": job("Queued", 3), "after": job("Canceled", 4),
         }],
     });
     assert_eq!(shown, expected);

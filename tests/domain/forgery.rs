@@ -32,7 +32,9 @@ struct Header {
     log_time: Timestamp,
     limits: Limits,
     next_ids: [i64; 3],
-    counts: [u64; 4],
+    counts: [u64; 3],
+    retired: [u64; 2],
+    answers: u64,
     settings: Settings,
     events_dropped: u64,
     events: u64,
@@ -45,7 +47,9 @@ impl Header {
             log_time: at(1_000),
             limits: Limits::default(),
             next_ids: [1; 3],
-            counts: [0; 4],
+            counts: [0; 3],
+            retired: [0; 2],
+            answers: 0,
             settings: Settings::default(),
             events_dropped: 5,
             events: 0,
@@ -71,6 +75,7 @@ struct Forged {
     printers: Vec<Printer>,
     filaments: Vec<Filament>,
     jobs: Vec<PrintJob>,
+    retired: [Vec<i64>; 2],
     answers: Vec<Answer>,
     events: Vec<Event>,
 }
@@ -97,6 +102,7 @@ impl Forged {
             printers: vec![printer(number(1)), printer(text("x"))],
             filaments: vec![filament(number(1)), filament(text("x"))],
             jobs: vec![job(number(1)), job_2(JobStatus::Running)],
+            retired: [vec![3, 9], vec![4]],
             answers: vec![answer("a", 10), answer("b", 11)],
             events: vec![job_created(40), job_started(50)],
         }
@@ -108,16 +114,19 @@ impl Forged {
             self.printers.len() as u64,
             self.filaments.len() as u64,
             self.jobs.len() as u64,
-            self.answers.len() as u64,
         ];
+        header.retired = self.retired.clone().map(|ids| ids.len() as u64);
+        header.answers = self.answers.len() as u64;
         header.events = self.events.len() as u64;
-        let groups: [Vec<u8>; 8] = [
+        let groups: [Vec<u8>; 10] = [
             bytes_of(&header),
             no_roster(),
             bytes_of(&self.tokens),
             self.printers.iter().flat_map(bytes_of).collect(),
             self.filaments.iter().flat_map(bytes_of).collect(),
             self.jobs.iter().flat_map(bytes_of).collect(),
+            self.retired[0].iter().flat_map(bytes_of).collect(),
+            self.retired[1].iter().flat_map(bytes_of).collect(),
             self.answers.iter().flat_map(bytes_of).collect(),
             self.events.iter().flat_map(bytes_of).collect(),
         ];
@@ -170,6 +179,7 @@ fn printer(id: Id) -> Printer {
         model: "MK4".to_owned(),
         created_at: at(100),
         updated_at: at(200),
+        modified_index: 50,
     }
 }
 
@@ -182,6 +192,7 @@ fn filament(id: Id) -> Filament {
         remaining_weight_in_grams: grams(800),
         created_at: at(100),
         updated_at: at(200),
+        modified_index: 50,
     }
 }
 
@@ -195,6 +206,7 @@ fn job(id: Id) -> PrintJob {
         status: JobStatus::Queued,
         created_at: at(100),
         updated_at: at(200),
+        modified_index: 50,
     }
 }
 
@@ -285,6 +297,22 @@ fn contradictions_are_refused_by_name() {
         ("print job 1 weighs nothing", |f| {
             f.jobs[0].print_weight_in_grams = grams(0);
         }),
+        ("printer x was changed at index 0,", |f| {
+            f.printers[1].modified_index = 0
+        }),
+        ("filament 1 was changed at index 101,", |f| {
+            f.filaments[0].modified_index = 101;
+        }),
+        ("print job 2 was changed at index 101,", |f| {
+            f.jobs[1].modified_index = 101
+        }),
+        ("9 is no integer to be left out", |f| {
+            f.retired[0] = vec![9, 9]
+        }),
+        ("4 is no integer to be left out", |f| {
+            f.header.next_ids[1] = 5
+        }),
+        ("3 is no integer to be left out", |f| f.retired[0].reverse()),
         ("names printer 9,", |f| f.jobs[0].printer_id = number(9)),
         ("names printer 1,", |f| f.jobs[0].printer_id = text("1")),
         ("names filament y,", |f| f.jobs[0].filament_id = text("y")),
@@ -418,7 +446,7 @@ fn contradictions_are_refused_by_name() {
 fn groups_end_where_their_frames_end() {
     let valid = Forged::valid();
     let mut header = valid.header.clone();
-    header.counts = [1, 0, 0, 0];
+    header.counts = [1, 0, 0];
     let two: Vec<u8> = valid.printers.iter().flat_map(bytes_of).collect();
     let error = read(&sealed(&[bytes_of(&header), no_roster(), no_tokens(), two]))
         .expect_err("two instead of one");
@@ -440,6 +468,7 @@ fn an_exhausted_counter_is_a_refusal_not_a_crash() {
     let mut forged = Forged::valid();
     forged.events.clear();
     forged.header.next_ids = [INTEGER_MAX, INTEGER_MAX + 1, INTEGER_MAX];
+    forged.retired = Default::default();
     let mut state = forged.read().expect("a valid snapshot");
     let last = state.apply(101, &command(1, new_printer(None)));
     let Ok(Reply::Printer(last)) = last.result else {
@@ -463,12 +492,12 @@ fn an_exhausted_counter_is_a_refusal_not_a_crash() {
 #[test]
 fn counts_and_strings_that_lie_are_refused() {
     let mut header = Header::of_an_empty_farm();
-    header.counts = [u64::MAX; 4];
+    header.counts = [u64::MAX; 3];
     let error = read(&sealed(&[bytes_of(&header)])).expect_err("nothing behind the header");
     assert!(matches!(error, SnapshotError::Truncated { .. }), "{error}");
 
     // A string of 2^60 bytes in the first printer.
-    header.counts = [1, 0, 0, 0];
+    header.counts = [1, 0, 0];
     let printer = bytes_of(&(0u32, 7i64, 1u64 << 60));
     let error = read(&sealed(&[
         bytes_of(&header),
@@ -495,4 +524,23 @@ fn a_state_made_by_commands_that_are_too_new_is_refused() {
     let told = format!("commands of version {}", NEWEST_VERSION + 1);
     assert!(too_new.to_string().contains(&told), "{too_new}");
     assert!(with(NEWEST_VERSION).is_ok());
+}
+
+#[test]
+fn finished_jobs_may_name_what_was_deleted() {
+    let mut forged = Forged::valid();
+    forged.events.clear();
+    for (job, status) in forged
+        .jobs
+        .iter_mut()
+        .zip([JobStatus::Done, JobStatus::Canceled])
+    {
+        job.status = status;
+        (job.printer_id, job.filament_id) = (number(70), text("gone"));
+    }
+    forged.read().expect("a valid snapshot");
+    forged.jobs[1].status = JobStatus::Running;
+    forged
+        .read()
+        .expect_err("an unfinished job's printer is there");
 }

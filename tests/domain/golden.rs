@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use raft3d::domain::command::{Command, Op};
+use raft3d::domain::command::{Command, FilamentChange, Op, PrinterChange, Target};
 use raft3d::domain::idempotency::Limits;
-use raft3d::domain::model::{JobStatus, Kind};
+use raft3d::domain::model::{FilamentType, JobStatus, Kind};
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::settings::Settings;
 use raft3d::domain::state::State;
@@ -25,11 +25,14 @@ const NOON: u64 = 1_769_860_800_000;
 /// Commands with every operation and every optional part, by name.
 pub fn commands() -> Vec<(&'static str, Command)> {
     let running = Op::SetJobStatus {
-        id: number(1),
+        job: number(1).into(),
         to: JobStatus::Running,
     };
     let canceled = Op::SetJobStatus {
-        id: text("job/é"),
+        job: Target {
+            id: text("job/é"),
+            versions: Some(vec![7]),
+        },
         to: JobStatus::Canceled,
     };
     vec![
@@ -125,6 +128,33 @@ fn cluster_commands() -> Vec<(&'static str, Command)> {
     ]
 }
 
+/// Commands that change and delete printers and filaments, by name.
+fn change_commands() -> Vec<(&'static str, Command)> {
+    let update_printer = Op::UpdatePrinter(PrinterChange {
+        target: Target {
+            id: number(-7),
+            versions: Some(vec![2, 300]),
+        },
+        company: Some("Prusa".to_owned()),
+        model: None,
+    });
+    let update_filament = Op::UpdateFilament(FilamentChange {
+        target: text("12").into(),
+        filament_type: Some(FilamentType::Tpu),
+        color: Some("blue".to_owned()),
+        total_weight_in_grams: Some(grams(900)),
+        remaining_weight_in_grams: Some(grams(800)),
+    });
+    let delete_printer = Op::DeletePrinter(number(-7).into());
+    let delete_filament = Op::DeleteFilament(text("12").into());
+    vec![
+        ("update-printer", command(NOON, update_printer)),
+        ("delete-printer", command(NOON, delete_printer)),
+        ("update-filament", command(NOON, update_filament)),
+        ("delete-filament", command(NOON, delete_filament)),
+    ]
+}
+
 /// Few events are kept, so that a snapshot tells of some that are not.
 fn settings() -> Settings {
     Settings { event_retention: 9 }
@@ -136,6 +166,9 @@ fn farm_in_cluster() -> State {
     for (_, command) in cluster_commands() {
         let outcome = state.apply(state.applied_index() + 1, &command);
         assert!(outcome.result.is_ok(), "{outcome:?}");
+    }
+    for (_, command) in change_commands() {
+        state.apply(state.applied_index() + 1, &command);
     }
     state
 }
@@ -183,6 +216,32 @@ pub fn outcomes() -> Vec<(&'static str, Outcome)> {
     add(
         "other-directory",
         Err(Refusal::OtherDirectory { node_id: 3 }),
+    );
+    let (kind, id) = (Kind::Filament, text("12"));
+    add(
+        "deleted",
+        Ok(Reply::Deleted {
+            kind,
+            id: id.clone(),
+        }),
+    );
+    add(
+        "other-version",
+        Err(Refusal::OtherVersion {
+            kind,
+            id: id.clone(),
+            modified_index: 300,
+        }),
+    );
+    let (jobs, more) = (vec![number(1), text("job/é")], true);
+    add(
+        "in-use",
+        Err(Refusal::InUse {
+            kind,
+            id,
+            jobs,
+            more,
+        }),
     );
     let (node_id, reads, used) = (3, 1, 2);
     let older = Refusal::OlderProgram {
@@ -242,7 +301,13 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
                 available: grams(120),
             },
         ),
-        ("job-not-found", Refusal::JobNotFound { id: id.clone() }),
+        (
+            "not-found",
+            Refusal::NotFound {
+                kind: Kind::PrintJob,
+                id: id.clone(),
+            },
+        ),
         (
             "forbidden-transition",
             Refusal::ForbiddenTransition {
@@ -327,7 +392,7 @@ fn unhex(digits: &str) -> Vec<u8> {
 
 #[test]
 fn commands_of_version_1_are_written_and_read() {
-    let commands = [commands(), cluster_commands()].concat();
+    let commands = [commands(), cluster_commands(), change_commands()].concat();
     let samples: Vec<_> = commands
         .iter()
         .map(|(name, command)| (*name, command.encode()))

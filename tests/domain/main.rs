@@ -1,5 +1,6 @@
 //! The farm's state machine: every rule, every byte, and random histories against a naive model.
 
+mod changes;
 mod codec;
 mod events;
 mod farm_hash;

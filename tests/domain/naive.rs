@@ -1,6 +1,6 @@
 //! The farm done plainly: lists, scans and sums. Slow, and easy to see right.
 
-use raft3d::domain::command::{Command, Op};
+use raft3d::domain::command::{Command, Op, Target};
 use raft3d::domain::id::Id;
 use raft3d::domain::idempotency::Limits;
 use raft3d::domain::model::{Filament, JobStatus, Kind, PrintJob, Printer};
@@ -43,6 +43,8 @@ pub struct Naive {
     log_time: u64,
     /// Integers assigned, by kind.
     assigned: Vec<(Kind, i64)>,
+    /// Ids of deleted objects.
+    deleted: Vec<(Kind, Id)>,
 }
 
 impl Naive {
@@ -63,6 +65,7 @@ impl Naive {
             limits,
             log_time: 0,
             assigned: Vec::new(),
+            deleted: Vec::new(),
         }
     }
 
@@ -161,6 +164,7 @@ impl Naive {
 
     fn execute(&mut self, command: &Command) -> Result<Reply, Refusal> {
         let now = command.stamped_at;
+        let index = self.applied_index;
         match &command.op {
             Op::CreatePrinter(new) => {
                 non_empty("/company", &new.company)?;
@@ -171,6 +175,7 @@ impl Naive {
                     model: new.model.clone(),
                     created_at: now,
                     updated_at: now,
+                    modified_index: index,
                 };
                 self.printers.push(printer.clone());
                 Ok(Reply::Printer(printer))
@@ -196,6 +201,7 @@ impl Naive {
                     remaining_weight_in_grams: grams(remaining),
                     created_at: now,
                     updated_at: now,
+                    modified_index: index,
                 };
                 self.filaments.push(filament.clone());
                 Ok(Reply::Filament(filament))
@@ -231,11 +237,12 @@ impl Naive {
                     status: JobStatus::Queued,
                     created_at: now,
                     updated_at: now,
+                    modified_index: index,
                 };
                 self.jobs.push(job.clone());
                 Ok(Reply::Job(job))
             }
-            Op::SetJobStatus { id, to } => self.set_job_status(id, *to, now).map(Reply::Job),
+            Op::SetJobStatus { job, to } => self.set_job_status(job, *to, now).map(Reply::Job),
             Op::Barrier => Ok(Reply::Barrier),
             Op::FoundCluster(proposed) => {
                 let name = self.cluster.unwrap_or(*proposed);
@@ -282,6 +289,57 @@ impl Naive {
                     }
                 }
                 Ok(Reply::TokenUsesNoted)
+            }
+            Op::UpdatePrinter(change) => {
+                let place = self.place(Kind::Printer, &change.target)?;
+                let mut after = self.printers[place].clone();
+                after.company = change.company.clone().unwrap_or(after.company);
+                after.model = change.model.clone().unwrap_or(after.model);
+                non_empty("/company", &after.company)?;
+                non_empty("/model", &after.model)?;
+                after.updated_at = after.updated_at.max(now);
+                after.modified_index = index;
+                self.printers[place] = after.clone();
+                Ok(Reply::Printer(after))
+            }
+            Op::UpdateFilament(change) => {
+                let place = self.place(Kind::Filament, &change.target)?;
+                let mut after = self.filaments[place].clone();
+                after.filament_type = change.filament_type.unwrap_or(after.filament_type);
+                after.color = change.color.clone().unwrap_or(after.color);
+                let (total, remaining) = (
+                    change.total_weight_in_grams,
+                    change.remaining_weight_in_grams,
+                );
+                after.total_weight_in_grams = total.unwrap_or(after.total_weight_in_grams);
+                after.remaining_weight_in_grams =
+                    remaining.unwrap_or(after.remaining_weight_in_grams);
+                non_empty("/color", &after.color)?;
+                let total = after.total_weight_in_grams.get();
+                let remaining = after.remaining_weight_in_grams.get();
+                above_zero("/total_weight_in_grams", total)?;
+                if remaining > total {
+                    return Err(Refusal::InvalidField {
+                        pointer: "/remaining_weight_in_grams".to_owned(),
+                        problem: format!(
+                            "would be {remaining}, more than total_weight_in_grams, {total}"
+                        ),
+                    });
+                }
+                after.updated_at = after.updated_at.max(now);
+                after.modified_index = index;
+                self.filaments[place] = after.clone();
+                Ok(Reply::Filament(after))
+            }
+            Op::DeletePrinter(target) => {
+                let place = self.place(Kind::Printer, target)?;
+                let id = self.printers.remove(place).id;
+                Ok(self.deleted(Kind::Printer, id))
+            }
+            Op::DeleteFilament(target) => {
+                let place = self.place(Kind::Filament, target)?;
+                let id = self.filaments.remove(place).id;
+                Ok(self.deleted(Kind::Filament, id))
             }
         }
     }
@@ -334,6 +392,58 @@ impl Naive {
         Ok(token)
     }
 
+    fn deleted(&mut self, kind: Kind, id: Id) -> Reply {
+        self.deleted.push((kind, id.clone()));
+        Reply::Deleted { kind, id }
+    }
+
+    /// When a filament or one of its jobs was last changed.
+    pub fn version_of(&self, filament: &Filament) -> u64 {
+        let jobs = self.jobs.iter();
+        jobs.filter(|job| job.filament_id == filament.id)
+            .map(|job| job.modified_index)
+            .fold(filament.modified_index, u64::max)
+    }
+
+    /// Where a printer or filament is that may be changed as `target` says.
+    fn place(&self, kind: Kind, target: &Target) -> Result<usize, Refusal> {
+        let ids = self.ids(kind);
+        let Some(place) = ids.iter().position(|id| **id == target.id) else {
+            let id = target.id.clone();
+            return Err(Refusal::NotFound { kind, id });
+        };
+        let version = match kind {
+            Kind::Printer => self.printers[place].modified_index,
+            _ => self.version_of(&self.filaments[place]),
+        };
+        wanted(kind, target, version)?;
+        let uses = |job: &&PrintJob| match kind {
+            Kind::Printer => job.printer_id == target.id,
+            _ => job.filament_id == target.id,
+        };
+        let mut users = Vec::new();
+        for status in [JobStatus::Running, JobStatus::Queued] {
+            let mut ids: Vec<Id> = self
+                .jobs
+                .iter()
+                .filter(|job| job.status == status)
+                .filter(uses)
+                .map(|job| job.id.clone())
+                .collect();
+            ids.sort();
+            users.extend(ids);
+        }
+        if users.is_empty() {
+            return Ok(place);
+        }
+        Err(Refusal::InUse {
+            kind,
+            id: ids[place].clone(),
+            more: users.len() > 10,
+            jobs: users.into_iter().take(10).collect(),
+        })
+    }
+
     fn note(&mut self, entry: &NodeEntry) -> Result<Reply, Refusal> {
         self.nodes.retain(|known| known.node_id != entry.node_id);
         self.nodes.push(entry.clone());
@@ -342,14 +452,17 @@ impl Naive {
 
     fn set_job_status(
         &mut self,
-        id: &Id,
+        target: &Target,
         to: JobStatus,
         now: Timestamp,
     ) -> Result<PrintJob, Refusal> {
         use JobStatus::{Canceled, Done, Queued, Running};
-        let Some(job) = self.jobs.iter_mut().find(|job| job.id == *id) else {
-            return Err(Refusal::JobNotFound { id: id.clone() });
+        let kind = Kind::PrintJob;
+        let Some(job) = self.jobs.iter_mut().find(|job| job.id == target.id) else {
+            let id = target.id.clone();
+            return Err(Refusal::NotFound { kind, id });
         };
+        wanted(kind, target, job.modified_index)?;
         let from = job.status;
         match (from, to) {
             (Queued, Running) | (Queued, Canceled) | (Running, Done) | (Running, Canceled) => {}
@@ -360,6 +473,7 @@ impl Naive {
         }
         job.status = to;
         job.updated_at = job.updated_at.max(now);
+        job.modified_index = self.applied_index;
         let job = job.clone();
         if to == Done {
             for filament in &mut self.filaments {
@@ -368,6 +482,7 @@ impl Naive {
                         filament.remaining_weight_in_grams.get() - job.print_weight_in_grams.get(),
                     );
                     filament.updated_at = filament.updated_at.max(now);
+                    filament.modified_index = self.applied_index;
                 }
             }
         }
@@ -438,11 +553,28 @@ impl Naive {
             .map(|(_, n)| *n)
             .max();
         let mut next = last.unwrap_or(0) + 1;
-        while self.ids(kind).iter().any(|id| id.key() == next.to_string()) {
+        let is = |id: &Id, next: i64| id.key() == next.to_string();
+        while self.ids(kind).iter().any(|id| is(id, next))
+            || self
+                .deleted
+                .iter()
+                .any(|(of, id)| *of == kind && is(id, next))
+        {
             next += 1;
         }
         self.assigned.push((kind, next));
         Ok(Id::from_integer(next).expect("few ids are assigned in a test"))
+    }
+}
+
+fn wanted(kind: Kind, target: &Target, modified_index: u64) -> Result<(), Refusal> {
+    match &target.versions {
+        Some(versions) if !versions.contains(&modified_index) => Err(Refusal::OtherVersion {
+            kind,
+            id: target.id.clone(),
+            modified_index,
+        }),
+        _ => Ok(()),
     }
 }
 

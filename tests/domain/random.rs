@@ -1,11 +1,14 @@
 //! Random histories: the state machine against the naive model, after every step.
 
 use proptest::prelude::*;
-use raft3d::domain::command::{Command, Idempotency, NewFilament, NewJob, NewPrinter, Op};
+use raft3d::domain::command::{
+    Command, FilamentChange, Idempotency, NewFilament, NewJob, NewPrinter, Op, PrinterChange,
+    Target,
+};
 use raft3d::domain::farm::Contradiction;
 use raft3d::domain::id::Id;
 use raft3d::domain::idempotency::Limits;
-use raft3d::domain::model::{Filament, FilamentType, JobStatus};
+use raft3d::domain::model::{FilamentType, JobStatus};
 use raft3d::domain::outcome::Refusal;
 use raft3d::domain::roster::NodeEntry;
 use raft3d::domain::settings::Settings;
@@ -99,8 +102,32 @@ fn ops() -> impl Strategy<Value = Op> {
             })
         },
     );
-    let status = (ids(), prop::sample::select(JobStatus::ALL.to_vec()))
-        .prop_map(|(id, to)| Op::SetJobStatus { id, to });
+    let status = (targets(), prop::sample::select(JobStatus::ALL.to_vec()))
+        .prop_map(|(job, to)| Op::SetJobStatus { job, to });
+    let printer_change =
+        (targets(), maybe(texts()), maybe(texts())).prop_map(|(target, company, model)| {
+            Op::UpdatePrinter(PrinterChange {
+                target,
+                company,
+                model,
+            })
+        });
+    let filament_change = (
+        targets(),
+        maybe(prop::sample::select(FilamentType::ALL.to_vec())),
+        maybe(texts()),
+        maybe(weights()),
+        maybe(weights()),
+    )
+        .prop_map(|(target, filament_type, color, total, remaining)| {
+            Op::UpdateFilament(FilamentChange {
+                target,
+                filament_type,
+                color,
+                total_weight_in_grams: total,
+                remaining_weight_in_grams: remaining,
+            })
+        });
     prop_oneof![
         3 => printer,
         3 => filament,
@@ -117,6 +144,10 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => (1u64..5).prop_map(Op::RevokeToken),
         1 => prop::collection::vec((1u64..5, (990u64..1_200).prop_map(at)), 0..3)
             .prop_map(Op::NoteTokenUses),
+        2 => printer_change,
+        2 => filament_change,
+        1 => targets().prop_map(Op::DeletePrinter),
+        1 => targets().prop_map(Op::DeleteFilament),
     ]
 }
 
@@ -154,6 +185,18 @@ fn ids() -> impl Strategy<Value = Id> {
         2 => (1i64..4).prop_map(|value| text(&value.to_string())),
         1 => prop::sample::select(vec!["-1", "01", "a/b", "é"]).prop_map(text),
     ]
+}
+
+/// Sometimes of a version, which it is rarely of.
+fn targets() -> impl Strategy<Value = Target> {
+    let versions = prop::option::weighted(0.2, prop::collection::vec(1u64..30, 0..8));
+    (ids(), versions).prop_map(|(id, versions)| Target { id, versions })
+}
+
+fn maybe<T: std::fmt::Debug>(
+    strategy: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Option<T>> {
+    prop::option::of(strategy)
 }
 
 fn new_ids() -> impl Strategy<Value = Option<Id>> {
@@ -210,6 +253,7 @@ fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
         let found = state.filament(&filament.id.key());
         prop_assert_eq!(found, Some(filament));
         prop_assert_eq!(state.reserved(filament).get(), naive.reserved(filament));
+        prop_assert_eq!(state.version_of(filament), naive.version_of(filament));
     }
     compare_lists(state, naive)
 }
@@ -247,22 +291,27 @@ fn compare_lists(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
 }
 
 /// What must hold of any farm, by the naive model's own sums: no roll is promised twice, and
-/// each roll has lost exactly its done jobs.
-fn check_weights(naive: &Naive, created: &[Filament]) -> Result<(), TestCaseError> {
+/// each roll has lost exactly its done jobs since it was weighed.
+fn check_weights(naive: &Naive, weighed: &[(Id, u64)]) -> Result<(), TestCaseError> {
     for filament in &naive.filaments {
         let remaining = filament.remaining_weight_in_grams.get();
+        prop_assert!(filament.remaining_weight_in_grams <= filament.total_weight_in_grams);
         prop_assert!(naive.reserved(filament) <= remaining, "{:?}", filament);
-        let done: u64 = naive
-            .jobs
-            .iter()
-            .filter(|job| job.status == JobStatus::Done && job.filament_id == filament.id)
-            .map(|job| job.print_weight_in_grams.get())
-            .sum();
-        let at_first = created.iter().find(|before| before.id == filament.id);
-        let at_first = at_first.map(|before| before.remaining_weight_in_grams.get());
-        prop_assert_eq!(at_first, Some(remaining + done));
+        let at_first = weighed.iter().find(|(id, _)| *id == filament.id);
+        let at_first = at_first.map(|(_, grams)| *grams);
+        prop_assert_eq!(at_first, Some(remaining + done(naive, &filament.id)));
     }
     Ok(())
+}
+
+/// Grams of the done jobs that name a filament.
+fn done(naive: &Naive, filament_id: &Id) -> u64 {
+    naive
+        .jobs
+        .iter()
+        .filter(|job| job.status == JobStatus::Done && job.filament_id == *filament_id)
+        .map(|job| job.print_weight_in_grams.get())
+        .sum()
 }
 
 /// Two replicas and the model go through one history.
@@ -272,8 +321,8 @@ struct World {
     /// Takes encoded commands, and a clone of it is kept before every step.
     replica: State,
     naive: Naive,
-    /// Filaments as they were created.
-    created: Vec<Filament>,
+    /// What each filament would hold without its done jobs, as of its creation or last change.
+    weighed: Vec<(Id, u64)>,
     now_ms: u64,
 }
 
@@ -310,12 +359,23 @@ impl World {
         prop_assert_eq!(json(&outcome), json(&expected));
         let outcome = self.replica.apply_bytes(index, &command.encode());
         prop_assert_eq!(json(&outcome), json(&expected));
-        for filament in &self.naive.filaments {
-            if !self.created.iter().any(|before| before.id == filament.id) {
-                self.created.push(filament.clone());
+        self.weigh(&command.op);
+        Ok(())
+    }
+
+    /// Weighs the filaments that are new or that `op` may have changed.
+    fn weigh(&mut self, op: &Op) {
+        let naive = &self.naive;
+        self.weighed.retain(|(id, _)| {
+            let changed = matches!(op, Op::UpdateFilament(change) if change.target.id == *id);
+            !changed && naive.filaments.iter().any(|filament| filament.id == *id)
+        });
+        for filament in &naive.filaments {
+            if !self.weighed.iter().any(|(id, _)| *id == filament.id) {
+                let grams = filament.remaining_weight_in_grams.get() + done(naive, &filament.id);
+                self.weighed.push((filament.id.clone(), grams));
             }
         }
-        Ok(())
     }
 
     fn garbage(&mut self, index: u64, bytes: &[u8]) -> Result<(), TestCaseError> {
@@ -360,7 +420,7 @@ proptest! {
             state: State::with_limits(LIMITS),
             replica: State::with_limits(LIMITS),
             naive: Naive::new(LIMITS),
-            created: Vec::new(),
+            weighed: Vec::new(),
             now_ms: 1_000,
         };
         let mut kept = Vec::new();
@@ -369,7 +429,7 @@ proptest! {
             kept.push((snapshot(&before), before));
             world.step(step)?;
             compare(&world.state, &world.naive)?;
-            check_weights(&world.naive, &world.created)?;
+            check_weights(&world.naive, &world.weighed)?;
             prop_assert_eq!(snapshot(&world.state), snapshot(&world.replica));
         }
         prop_assert_eq!(world.state.hash(), world.replica.hash());

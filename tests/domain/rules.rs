@@ -324,6 +324,7 @@ fn canceling_frees_the_grams_and_nothing_else() {
             PrintJob {
                 status: JobStatus::Canceled,
                 updated_at: at(farm.now),
+                modified_index: farm.state.applied_index(),
                 ..job
             }
         );
@@ -365,7 +366,7 @@ fn only_the_documented_transitions_are_allowed() {
                 continue;
             }
             let id = text("1");
-            let refusal = farm.refused(Op::SetJobStatus { id, to });
+            let refusal = farm.refused(Op::SetJobStatus { job: id.into(), to });
             assert_eq!(
                 refusal,
                 Refusal::ForbiddenTransition {
@@ -385,8 +386,12 @@ fn an_unknown_job_has_no_status_to_set() {
     let mut farm = Farm::stocked();
     let id = text("no such/job");
     let to = JobStatus::Running;
-    let refusal = farm.refused(Op::SetJobStatus { id: id.clone(), to });
-    assert_eq!(refusal, Refusal::JobNotFound { id });
+    let refusal = farm.refused(Op::SetJobStatus {
+        job: id.clone().into(),
+        to,
+    });
+    let kind = Kind::PrintJob;
+    assert_eq!(refusal, Refusal::NotFound { kind, id });
 }
 
 #[test]

@@ -36,12 +36,14 @@ fn large_farm() -> State {
 #[test]
 fn equal_states_give_equal_bytes() {
     let mut one = Farm::new();
-    one.printer(Some(text("b")));
-    one.printer(Some(text("a")));
+    one.printer(Some(text("c")));
+    one.run(Op::DeletePrinter(text("c").into())).unwrap();
     let mut two = Farm::new();
-    two.printer(Some(text("a")));
-    two.printer(Some(text("b")));
+    two.filament(Some(text("c")), 7);
+    two.run(Op::DeleteFilament(text("c").into())).unwrap();
     for farm in [&mut one, &mut two] {
+        farm.printer(Some(text("b")));
+        farm.printer(Some(text("a")));
         // What led there differs, and is forgotten.
         let settings = Settings { event_retention: 1 };
         farm.run(Op::ChangeSettings(settings)).unwrap();

@@ -191,7 +191,10 @@ impl Farm {
     }
 
     pub fn set(&mut self, id: &Id, to: JobStatus) -> Result<PrintJob, Refusal> {
-        match self.run(Op::SetJobStatus { id: id.clone(), to }) {
+        match self.run(Op::SetJobStatus {
+            job: id.clone().into(),
+            to,
+        }) {
             Ok(Reply::Job(job)) => Ok(job),
             Ok(other) => panic!("no job: {other:?}"),
             Err(refusal) => Err(refusal),

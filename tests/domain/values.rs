@@ -240,7 +240,7 @@ fn objects_have_the_documented_fields() {
         serde_json::to_value(printer).ok(),
         Some(json!({
             "id": "left", "company": "Creality", "model": "Ender 3",
-            "created_at": moment, "updated_at": moment,
+            "created_at": moment, "updated_at": moment, "modified_index": 1,
         }))
     );
     let filament = farm.filament(None, 750);
@@ -249,7 +249,7 @@ fn objects_have_the_documented_fields() {
         Some(json!({
             "id": 1, "type": "PETG", "color": "red",
             "total_weight_in_grams": 750, "remaining_weight_in_grams": 750,
-            "created_at": moment, "updated_at": moment,
+            "created_at": moment, "updated_at": moment, "modified_index": 2,
         }))
     );
     farm.printer(None);
@@ -259,7 +259,7 @@ fn objects_have_the_documented_fields() {
         Some(json!({
             "id": 1, "printer_id": 1, "filament_id": 1, "filepath": "parts/bracket.gcode",
             "print_weight_in_grams": 20, "status": "Queued",
-            "created_at": moment, "updated_at": moment,
+            "created_at": moment, "updated_at": moment, "modified_index": 4,
         }))
     );
 }

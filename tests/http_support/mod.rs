@@ -654,6 +654,7 @@ fn check_problem(what: &str, answer: &Answer) {
             "title",
             "status",
             "detail",
+            "request_id",
             "errors",
             "oldest_position",
             "current_index",
@@ -670,6 +671,8 @@ fn check_problem(what: &str, answer: &Answer) {
     );
     assert!(!problem["title"].as_str().unwrap().is_empty(), "{what}");
     assert_eq!(problem["status"], answer.status.as_u16(), "{what}");
+    let request_id = answer.header("x-request-id");
+    assert_eq!(problem["request_id"].as_str(), request_id, "{what}");
     assert!(!problem["detail"].as_str().unwrap().is_empty(), "{what}");
     for error in problem
         .get("errors")

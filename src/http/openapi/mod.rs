@@ -28,7 +28,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{OpenApi, Ref, RefOr};
+use utoipa::openapi::{OpenApi, Ref, RefOr, Schema};
 use utoipa::{__dev::SchemaReferences, IntoResponses, OpenApi as _, Path};
 
 use super::access::rules::{self, Least};
@@ -191,6 +191,26 @@ fn add_common_parts(document: &mut OpenApi) {
                 guard(operation, role);
             }
             refer_to_common_parts(operation);
+            refuse_null(operation);
+        }
+    }
+}
+
+/// A body that may be left out is not `null` either if it is there; utoipa takes the one for the other.
+fn refuse_null(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else {
+        return;
+    };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else {
+            continue;
+        };
+        if let Some(RefOr::T(Schema::OneOf(either))) = &content.schema {
+            let reference = either
+                .items
+                .iter()
+                .find(|item| matches!(item, RefOr::Ref(_)));
+            content.schema = reference.cloned();
         }
     }
 }

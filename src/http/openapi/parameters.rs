@@ -86,6 +86,26 @@ pub struct IdempotencyKey {
     key: Option<String>,
 }
 
+/// Which versions of an object a change is meant for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "only described")]
+pub struct IfMatch {
+    /// Change the object only if its `ETag` is among these; `*` for any
+    #[param(rename = "If-Match", nullable = false, example = "*")]
+    tags: Option<String>,
+}
+
+/// Which versions of an object the client has already.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "only described")]
+pub struct IfNoneMatch {
+    /// Send the object only if its `ETag` is not among these
+    #[param(rename = "If-None-Match", nullable = false)]
+    tags: Option<String>,
+}
+
 /// `X-Request-Id`: not refused, whatever it is.
 pub(super) fn request_id() -> Parameter {
     ParameterBuilder::new()

@@ -76,7 +76,9 @@ problem_sets! {
     /// Of creating a print job.
     CreatingJob = [BODY, WRITE, &[IdTaken, UnknownPrinter, UnknownFilament, NotEnoughFilament]];
     /// Of changing the status of a print job.
-    Transition = [BODY, WRITE, &[UnknownStatus, NotFound, ForbiddenTransition]];
+    Transition = [BODY, WRITE, &[UnknownStatus, NotFound, ForbiddenTransition, PreconditionFailed]];
+    /// Of changing or deleting a printer or a filament.
+    Changing = [BODY, WRITE, &[NotFound, PreconditionFailed, InUse]];
     /// Of asking a node for its own view.
     OwnView = [&[InvalidParameter]];
     /// Of asking for a snapshot.

@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFo
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::events::{OBJECT_NAMES, VERBS};
 use crate::domain::id::{INTEGER_MAX, Id, TEXT_LEN_MAX};
 use crate::domain::model::{FilamentType, JobStatus};
 use crate::domain::time::Timestamp;
@@ -140,6 +141,33 @@ impl PartialSchema for StatusName {
 
 impl ToSchema for StatusName {}
 
+/// The name of a kind of event in a request.
+pub struct EventKindName;
+
+impl PartialSchema for EventKindName {
+    fn schema() -> RefOr<Schema> {
+        let pattern = format!("^({})\\.({})$", OBJECT_NAMES.join("|"), VERBS.join("|"));
+        text_like(&pattern, "An object's kind, a dot, and what happened to it")
+    }
+}
+
+impl ToSchema for EventKindName {}
+
+/// A kind of object, or one object, in a request for events.
+pub struct EventObjectName;
+
+impl PartialSchema for EventObjectName {
+    fn schema() -> RefOr<Schema> {
+        let pattern = format!("^({})(:.{{1,32}})?$", OBJECT_NAMES.join("|"));
+        text_like(
+            &pattern,
+            "An object's kind, perhaps with a colon and its id",
+        )
+    }
+}
+
+impl ToSchema for EventObjectName {}
+
 /// How fresh a read has to be
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase", default = "linearizable")]
@@ -242,6 +270,43 @@ pub struct NewPrintJob {
     /// `Queued`, or left out
     #[schema(value_type = String, pattern = "^[Qq][Uu][Ee][Uu][Ee][Dd]$", nullable = false)]
     status: Option<JobStatus>,
+}
+
+/// What is to become of a printer; what is left out stays
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrinterPatch {
+    /// Who makes it
+    #[schema(min_length = 1, nullable = false)]
+    company: Option<String>,
+    /// Which of the company's printers it is
+    #[schema(min_length = 1, nullable = false)]
+    model: Option<String>,
+}
+
+/// What is to become of a roll of filament; what is left out stays
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilamentPatch {
+    /// The plastic
+    #[schema(nullable = false)]
+    r#type: Option<FilamentTypeName>,
+    /// Its colour
+    #[schema(min_length = 1, nullable = false)]
+    color: Option<String>,
+    /// What the roll holds when new
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, required = false, nullable = false)]
+    total_weight_in_grams: Option<Grams>,
+    /// What is on it now, at most the total
+    #[schema(nullable = false)]
+    remaining_weight_in_grams: Option<Grams>,
+}
+
+/// Which object was deleted
+#[derive(ToSchema)]
+pub struct Deleted {
+    /// The id that it had
+    deleted: Id,
 }
 
 /// The status that a print job is to have
