@@ -170,7 +170,7 @@ async fn a_token_works_everywhere_outlives_its_node_and_ends_everywhere() {
     created.await.expect(201);
     let snapshot = (Method::POST, "/api/v1/cluster/snapshots");
     let taken = guarded.call(leader, &guarded.admin, snapshot, None);
-    taken.await.expect(201);
+    taken.await.expect(202);
 
     guarded.cluster.kill9(leader).await;
     guarded.cluster.leader().await;

@@ -110,12 +110,12 @@ fn the_packaged_settings_make_a_node_once_it_knows_its_cluster() {
     assert!(missing.to_string().contains("--node-id"), "{missing}");
     let told = file.replace("#node-id = 1", "node-id = 2").replace(
         "#initial-cluster = \"LIST\"",
-        "initial-cluster = \"1=a:1,2=b:1\"",
+        "initial-cluster = \"1=127.0.0.1:1,2=127.0.0.1:2\"",
     );
     let settings: Settings = toml::from_str(&told).unwrap();
     let config = Config::from_settings(settings).unwrap();
     assert_eq!(config.data_dir, Path::new("/var/lib/raft3d"));
-    assert_eq!(config.raft_addr, "b:1");
+    assert_eq!(config.raft_addr, "127.0.0.1:2");
 }
 
 /// The unit as it is installed, but with the program and the pages where they are now.
