@@ -34,6 +34,3 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --locked --no-fail-fast
 fi
-
-announce "the API by its own description"
-cargo test --locked --test schemathesis -- --ignored --nocapture
