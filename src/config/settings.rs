@@ -201,7 +201,7 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub request_timeout_ms: Option<u32>,
-    /// From where web pages may use the API: origins such as https://farm.example, separated by commas,
+    /// From where web pages may use the API: origins such as `https://farm.example`, separated by commas,
     /// or * for any. From nowhere if not given
     #[arg(
         long,

@@ -1,7 +1,7 @@
 //! Compresses answers for clients that accept it: lists above all.
 //!
 //! A compressor takes more memory than the rest of a connection together, so that only
-//! [`COMPRESSORS_MAX`] answers are compressed at a time; others go out as they are.
+//! `COMPRESSORS_MAX` answers are compressed at a time; others go out as they are.
 
 use std::pin::Pin;
 use std::sync::Arc;
