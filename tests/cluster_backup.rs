@@ -210,6 +210,19 @@ async fn a_node_restored_otherwise_is_not_let_in() {
     assert_eq!(third.cluster_id.unwrap().to_string(), names[2]);
 }
 
+/// Waits until the directory of node `id` says which cluster it is of: a node writes that down a
+/// moment after it has heard it.
+async fn wait_until_it_keeps(nodes: &Nodes, id: i32, cluster: &str) {
+    let name = u128::from_str_radix(cluster, 16).unwrap().to_be_bytes();
+    let standing = nodes.spec(id).dir.join("standing");
+    wait_until(&format!("node {id} keeps its cluster's name"), async || {
+        let kept = std::fs::read(&standing).ok()?;
+        let there = kept.windows(name.len()).any(|bytes| bytes == name);
+        there.then_some(())
+    })
+    .await;
+}
+
 fn recover(dir: &Path, new_dir: &Path) -> Output {
     raft3d(&[
         "recover",
@@ -232,6 +245,7 @@ async fn a_cluster_whose_majority_is_gone_goes_on_from_the_survivor() {
         nodes.post(survivor, PRINTERS, &printer).await.expect(201);
     }
     for id in &others {
+        wait_until_it_keeps(&nodes, *id, &old.to_string()).await;
         nodes.kill(*id).await;
     }
     nodes.kill(survivor).await;
