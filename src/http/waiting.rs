@@ -9,7 +9,8 @@ use super::health;
 use super::problem::{Problem, ProblemType};
 use crate::bootstrap::Candidate;
 
-/// Shows `candidate` where a node shows its view of the cluster, and refuses everything else for now.
+/// Shows `candidate` where a node shows its view of the cluster. Everything else is refused until the
+/// cluster is founded, when the node's own API takes this one's place.
 pub fn router(candidate: Candidate) -> Router {
     Router::new()
         .route("/api/v1/cluster", get(show))
