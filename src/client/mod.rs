@@ -371,16 +371,9 @@ pub async fn printers(args: ClientArgs<PrinterVerb>) -> Result<(), ClientError> 
                 ("company", company.map(Value::from)),
                 ("model", model.map(Value::from)),
             ]);
-            let path = item_path(PRINTERS_PATH, &id);
-            client
-                .write_as(Method::PATCH, &path, Some(&change), write)
-                .await
+            client.update(PRINTERS_PATH, &id, &change, write).await
         }
-        PrinterVerb::Delete { id, write } => {
-            let client = Client::new(&args.options, DELETED)?;
-            let path = item_path(PRINTERS_PATH, &id);
-            client.write_as(Method::DELETE, &path, None, write).await
-        }
+        PrinterVerb::Delete { id, write } => delete(&args.options, PRINTERS_PATH, &id, write).await,
         PrinterVerb::Add {
             company,
             model,
@@ -391,6 +384,19 @@ pub async fn printers(args: ClientArgs<PrinterVerb>) -> Result<(), ClientError> 
             client.write(PRINTERS_PATH, Some(&body), write).await
         }
     }
+}
+
+/// Deletes the object `id` of the collection at `path`, and prints that it is gone.
+async fn delete(
+    options: &ClientOptions,
+    path: &str,
+    id: &str,
+    write: WriteOptions,
+) -> Result<(), ClientError> {
+    let path = item_path(path, id);
+    Client::new(options, DELETED)?
+        .write_as(Method::DELETE, &path, None, write)
+        .await
 }
 
 /// Runs one command of `raft3d filaments` and prints its result.
@@ -417,15 +423,10 @@ pub async fn filaments(args: ClientArgs<FilamentVerb>) -> Result<(), ClientError
                 ("total_weight_in_grams", total.map(Value::from)),
                 ("remaining_weight_in_grams", remaining.map(Value::from)),
             ]);
-            let path = item_path(FILAMENTS_PATH, &id);
-            client
-                .write_as(Method::PATCH, &path, Some(&change), write)
-                .await
+            client.update(FILAMENTS_PATH, &id, &change, write).await
         }
         FilamentVerb::Delete { id, write } => {
-            let client = Client::new(&args.options, DELETED)?;
-            let path = item_path(FILAMENTS_PATH, &id);
-            client.write_as(Method::DELETE, &path, None, write).await
+            delete(&args.options, FILAMENTS_PATH, &id, write).await
         }
         FilamentVerb::Add {
             kind,
@@ -576,6 +577,19 @@ impl Client {
         write: WriteOptions,
     ) -> Result<(), ClientError> {
         self.write_as(Method::POST, path, body, write).await
+    }
+
+    /// Changes the object `id` of the collection at `path`.
+    async fn update(
+        &self,
+        path: &str,
+        id: &str,
+        change: &Value,
+        write: WriteOptions,
+    ) -> Result<(), ClientError> {
+        let path = item_path(path, id);
+        self.write_as(Method::PATCH, &path, Some(change), write)
+            .await
     }
 
     async fn write_as(
