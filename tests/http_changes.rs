@@ -36,6 +36,12 @@ async fn with(
     api.send(request).await
 }
 
+/// The version of the object at `path`, as `ETag` names it.
+async fn tag_of(api: &Api, path: &str) -> String {
+    let answer = api.get(path).await.expect(200);
+    answer.header("etag").unwrap().to_owned()
+}
+
 async fn patch(api: &Api, path: &str, body: Value) -> Answer {
     api.request("PATCH", path, body.to_string()).await
 }
@@ -148,13 +154,7 @@ async fn writes_and_reads_give_the_same_tag() {
 #[tokio::test]
 async fn who_has_an_object_is_not_sent_it_again() {
     let api = farm().await;
-    let tag = api
-        .get(PRINTER)
-        .await
-        .expect(200)
-        .header("etag")
-        .unwrap()
-        .to_owned();
+    let tag = tag_of(&api, PRINTER).await;
     for tags in [&tag, "*", &format!("W/{tag}"), &format!("\"0\", {tag}")] {
         let mut request = request("GET", PRINTER, "");
         let headers = request.headers_mut();
@@ -227,13 +227,7 @@ async fn of_two_writers_that_saw_the_same_one_is_refused() {
 #[tokio::test]
 async fn versions_are_compared_where_the_log_is_applied() {
     let api = farm().await;
-    let tag = api
-        .get(PRINTER)
-        .await
-        .expect(200)
-        .header("etag")
-        .unwrap()
-        .to_owned();
+    let tag = tag_of(&api, PRINTER).await;
     api.fake.lag();
     let impatient = api.impatient();
     let body = r#"{"model": "K1"}"#;
@@ -263,4 +257,19 @@ async fn changes_are_carried_out_once_for_each_key() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     let other = with(&api, key, "PATCH", FILAMENT, "{}").await;
     other.expect_problem(422, "idempotency-key-reused");
+}
+
+#[tokio::test]
+async fn a_change_of_the_settings_that_is_repeated_says_so() {
+    let api = farm().await;
+    let put = || {
+        let key = ("idempotency-key", "\"retention\"");
+        let settings = r#"{"event_retention": 12}"#;
+        with(&api, key, "PUT", "/api/v1/cluster/settings", settings)
+    };
+    let first = put().await.expect(200);
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let again = put().await.expect(200);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!((&again.json, again.index()), (&first.json, first.index()));
 }

@@ -11,12 +11,11 @@ use super::fields::Fields;
 use super::headers;
 use super::openapi::problems::{Hashing, Listing, Setting};
 use super::openapi::{parameters, schemas};
-use super::problem::{Problem, ProblemType};
+use super::problem::Problem;
 use super::query::Params;
-use super::write::Received;
+use super::write::{self, Received};
 use crate::consensus::Consensus;
 use crate::domain::command::Op;
-use crate::domain::outcome::Reply;
 use crate::domain::settings::{EVENT_RETENTION_DEFAULT, Settings};
 use crate::hex::hex;
 use crate::service::FarmService;
@@ -48,7 +47,12 @@ pub async fn get<C: Consensus>(
     summary = "Replace the settings",
     params(parameters::IdempotencyKey),
     request_body = schemas::Settings,
-    responses((status = 200, description = "The settings", body = schemas::Settings), Setting)
+    responses(
+        (status = 200, description = "The settings", body = schemas::Settings, headers(
+            ("Idempotency-Replayed" = bool, description = "`true` if this is the answer to an earlier request with the same key"),
+        )),
+        Setting,
+    )
 )]
 pub async fn put<C: Consensus>(
     State(service): State<FarmService<C>>,
@@ -62,20 +66,8 @@ pub async fn put<C: Consensus>(
         event_retention: fields.required("event_retention", EVENT_RETENTION_DEFAULT),
     };
     fields.finish(settings.problems())?;
-    let outcome = service
-        .submit(Op::ChangeSettings(settings), provenance)
-        .await?;
-    let index = [(headers::INDEX, outcome.index)];
-    match outcome.result {
-        Ok(Reply::Settings(settings)) => {
-            Ok((StatusCode::OK, index, Json(settings)).into_response())
-        }
-        Ok(other) => {
-            let detail = format!("the state machine answered with {other:?}");
-            Err(Problem::new(ProblemType::Internal, detail))
-        }
-        Err(refusal) => Err(Problem::from(refusal).at(outcome.index)),
-    }
+    let op = Op::ChangeSettings(settings);
+    write::submit(&service, op, provenance, StatusCode::OK).await
 }
 
 /// `GET /api/v1/cluster/hash`: the hash of the farm, and the log index it is of. Equal farms have

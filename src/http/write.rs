@@ -156,8 +156,12 @@ fn answer(outcome: &Outcome, success: StatusCode) -> Response {
         Ok(reply) => reply,
         Err(refusal) => return Problem::from(refusal.clone()).into_response(),
     };
-    if let Reply::Deleted { id, .. } = reply {
-        return (success, Json(json!({ "deleted": id }))).into_response();
+    match reply {
+        Reply::Deleted { id, .. } => {
+            return (success, Json(json!({ "deleted": id }))).into_response();
+        }
+        Reply::Settings(settings) => return (success, Json(settings)).into_response(),
+        _ => {}
     }
     let Some(view) = View::of_reply(reply) else {
         let detail = "the state machine answered a write as if it were none of the farm's objects";
