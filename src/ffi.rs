@@ -15,6 +15,7 @@ use crate::raft::passport::Passports;
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
+use crate::telemetry::Crowd;
 use crate::tls::audit::TlsAudit;
 
 pub use bridge::{BenchRun, Member, NodeOptions, NodeView};
@@ -378,6 +379,7 @@ impl Core {
             },
             Box::new(LogSink {
                 span: tracing::Span::current(),
+                crowd: Crowd::default(),
             }),
             notifier,
         );
@@ -732,6 +734,7 @@ impl StateHandle {
 /// Where the core's log lines go, under the span of their node.
 struct LogSink {
     span: tracing::Span,
+    crowd: Crowd,
 }
 
 impl LogSink {
@@ -750,7 +753,18 @@ impl LogSink {
     fn put(&self, level: i32, file: &[u8], line: usize, text: &[u8]) {
         let file = String::from_utf8_lossy(file);
         let file = file.rsplit('/').next().unwrap_or_default();
-        let text = String::from_utf8_lossy(text);
+        // Who debugs wants all of it.
+        let admitted = if level > 4 {
+            Some(0)
+        } else {
+            self.crowd.admit(file, line)
+        };
+        let Some(more) = admitted else { return };
+        let mut text = String::from_utf8_lossy(text);
+        if more > 0 {
+            text.to_mut()
+                .push_str(&format!(" (and {more} more like it)"));
+        }
         self.span.in_scope(|| match level {
             6.. => tracing::trace!(target: "raft3d::core", file, line, "{text}"),
             5 => tracing::debug!(target: "raft3d::core", file, line, "{text}"),

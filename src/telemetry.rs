@@ -1,16 +1,21 @@
 //! What all parts report with: logs, which are `tracing` events to standard error under a span that
 //! names the node, and the forms of metrics. [`crate::metrics`] puts the metrics together.
 
+mod crowd;
+mod seldom;
+
 use std::fmt;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
+pub use crowd::Crowd;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
+pub use seldom::Seldom;
 use serde::Deserialize;
 use tracing::Span;
 use tracing_subscriber::EnvFilter;

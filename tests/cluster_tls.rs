@@ -366,6 +366,28 @@ async fn the_http_port_believes_and_is_believed_by_the_ca_only() {
         .send();
     assert_eq!(reply.await.unwrap().status(), 200);
     drop(silent);
+    // A flood of them fills no log: a line tells how many it stands for.
+    let spec = cluster.spec(1);
+    for (addr, told, most) in [
+        (&spec.http_addr, "a TLS handshake failed", 5),
+        (&spec.raft_addr, "TLS handshake failed: ", 60),
+    ] {
+        let strangers: Vec<_> = (0..200)
+            .map(|_| {
+                let mut stranger = TcpStream::connect(addr).unwrap();
+                stranger.set_read_timeout(Some(PATIENCE)).unwrap();
+                stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+                stranger
+            })
+            .collect();
+        for mut stranger in strangers {
+            // A reset is an end too.
+            let _ = stranger.read_to_end(&mut Vec::new());
+        }
+        let lines = log_of(&cluster, 1);
+        let lines = lines.lines().filter(|line| line.contains(told)).count();
+        assert!((1..=most).contains(&lines), "{lines} lines of `{told}`");
+    }
     // A client may show a certificate, of the CA.
     let ours = certs.authority.issue("a client", vec![], Validity::days(1));
     let theirs = other.issue("a client", vec![], Validity::days(1));

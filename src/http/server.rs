@@ -32,10 +32,13 @@ use tracing::{Instrument, debug, info, warn};
 
 use super::access::ClientAddr;
 use super::quotes::Connection;
+use crate::telemetry::Seldom;
 use crate::tls::Tls;
 
 /// Pause after the system could not give us a connection, most likely for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// What strangers can cause at will is logged this seldom, each kind of it.
+const LOG_PERIOD: Duration = Duration::from_secs(10);
 /// Open files that are not connections of the API: the log, its threads, other nodes.
 const OTHER_FILES_MAX: u64 = 1_024;
 /// What is buffered of a connection at most, read or to be written, in bytes: so also the longest
@@ -140,6 +143,21 @@ impl Connections {
     }
 }
 
+/// What any client can have the log filled with.
+struct Noise {
+    handshakes: Seldom,
+    turned_away: Seldom,
+}
+
+impl Noise {
+    fn new() -> Noise {
+        Noise {
+            handshakes: Seldom::new(LOG_PERIOD),
+            turned_away: Seldom::new(LOG_PERIOD),
+        }
+    }
+}
+
 /// One open connection: counted until it is dropped.
 struct Present(Gauge);
 
@@ -169,6 +187,7 @@ pub async fn serve(
         say_farewell,
     ));
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
+    let noise = Arc::new(Noise::new());
     let (open, closing) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
     let begin = |stream| match Arc::clone(&slots).try_acquire_owned() {
@@ -178,6 +197,7 @@ pub async fn serve(
                 tls: tls.clone(),
                 closing: closing.clone(),
                 watcher: connections.watcher(),
+                noise: Arc::clone(&noise),
                 _slot: slot,
                 _present: counts.enter(),
             };
@@ -185,7 +205,11 @@ pub async fn serve(
         }
         Err(_) => {
             counts.refused.inc();
-            turn_away(&stream, bounds.connections_max, tls.is_some());
+            if let Some(more) = noise.turned_away.admit() {
+                let most = bounds.connections_max;
+                warn!(connections_max = most, more, "a connection is turned away");
+            }
+            turn_away(&stream, tls.is_some());
         }
     };
     loop {
@@ -256,6 +280,7 @@ struct Guest {
     /// Closed once nobody waits for handshakes any more.
     closing: watch::Receiver<()>,
     watcher: Watcher,
+    noise: Arc<Noise>,
     _slot: OwnedSemaphorePermit,
     _present: Present,
 }
@@ -288,7 +313,11 @@ impl Guest {
         match secured {
             Ok(Ok(stream)) => self.talk(stream, client, router).await,
             // Clients that speak no TLS, or that do not believe this node, or whom it does not.
-            Ok(Err(error)) => info!(%error, "a TLS handshake failed"),
+            Ok(Err(error)) => {
+                if let Some(more) = self.noise.handshakes.admit() {
+                    info!(client = %client.0, %error, more, "a TLS handshake failed");
+                }
+            }
             Err(_) => debug!("a TLS handshake took too long"),
         }
     }
@@ -320,8 +349,7 @@ impl Guest {
 
 /// Best effort: the client sees either the answer or a closed connection; always the latter with
 /// TLS, whose handshake would be the work that is refused.
-fn turn_away(stream: &TcpStream, connections_max: usize, secured: bool) {
-    warn!(connections_max, "a connection is turned away");
+fn turn_away(stream: &TcpStream, secured: bool) {
     if secured {
         return;
     }
