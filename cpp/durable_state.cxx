@@ -71,8 +71,8 @@ void durable_state::removed() const noexcept {
     state_->removed();
 }
 
-void durable_state::leader_seen(uint64_t term) const noexcept {
-    state_->leader_seen(term);
+void durable_state::leader_seen(uint64_t term, bool own) const noexcept {
+    state_->leader_seen(term, own);
 }
 
 }  // namespace raft3d

@@ -106,10 +106,10 @@ nuraft::raft_server::init_options init_options_of(const NodeOptions& options,
                 state->removed();
                 break;
             case nuraft::cb_func::BecomeLeader:
-                state->leader_seen(*static_cast<nuraft::ulong*>(param->ctx));
+                state->leader_seen(*static_cast<nuraft::ulong*>(param->ctx), true);
                 break;
             case nuraft::cb_func::GotAppendEntryReqFromLeader:
-                state->leader_seen(static_cast<nuraft::req_msg*>(param->ctx)->get_term());
+                state->leader_seen(static_cast<nuraft::req_msg*>(param->ctx)->get_term(), false);
                 break;
             default:
                 break;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
-use crate::raft::{Departure, Fatal, Leaders, Parting, Reader};
+use crate::raft::{Departure, Fatal, Leaders, Parting, Reader, Steps};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
 use crate::telemetry::Crowd;
@@ -186,8 +186,8 @@ mod bridge {
         fn joined(self: &StateHandle);
         /// This server is no member any more.
         fn removed(self: &StateHandle);
-        /// There is a leader in `term`.
-        fn leader_seen(self: &StateHandle, term: u64);
+        /// There is a leader in `term`: this server (`own`), or one that it follows.
+        fn leader_seen(self: &StateHandle, term: u64, own: bool);
 
         type Passports;
         /// What a message to server `to` carries.
@@ -362,7 +362,13 @@ impl Core {
             Arc::clone(log),
             Arc::clone(departure),
         );
-        let reader = Reader::new(Arc::clone(machine), Arc::clone(fatal), *command_version);
+        let steps = Steps::new(options.id, Arc::clone(log), Arc::clone(leaders));
+        let reader = Reader::new(
+            Arc::clone(machine),
+            Arc::clone(fatal),
+            *command_version,
+            steps,
+        );
         let node = bridge::start_node(
             options,
             Box::new(Fsm(Arc::clone(machine), reader)),
@@ -722,8 +728,8 @@ impl StateHandle {
         self.departure.announce(Parting::Removed);
     }
 
-    fn leader_seen(&self, term: u64) {
-        self.leaders.seen(term);
+    fn leader_seen(&self, term: u64, own: bool) {
+        self.leaders.seen(term, own);
     }
 
     fn or_fatal<T>(&self, outcome: Result<T, StorageError>) -> Result<T, StorageError> {

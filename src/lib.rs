@@ -9,7 +9,8 @@
 //! * [`ffi`]: the one bridge to the C++ consensus core; [`raft`] is its safe face.
 //! * [`backup`]: backups, and new clusters from them.
 //! * [`service`]: submits commands, reads state at the asked consistency.
-//! * [`http`]: the REST API over a service; [`metrics`]: what can be watched of a node.
+//! * [`http`]: the REST API over a service; [`metrics`], [`traces`]: what can be watched of a
+//!   node.
 //! * [`serve`]: one node put together; [`bootstrap`], [`join`], [`registrar`], [`supervisor`], [`config`] and [`telemetry`]
 //!   beside it.
 //! * [`tls`]: certificates of a node, on both ports.
@@ -40,3 +41,4 @@ pub mod storage;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;

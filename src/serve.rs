@@ -32,6 +32,7 @@ use crate::storage::DataDir;
 use crate::supervisor;
 use crate::telemetry;
 use crate::tls::{Tls, TlsError};
+use crate::traces::Traces;
 
 /// How long a leader that stops waits for another to take over.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -71,6 +72,9 @@ pub enum ServeError {
     /// The node's disk failed, or its consensus core found a state that must not be.
     #[error("the node cannot go on: {0}")]
     Failed(String),
+    /// No traces can be sent where they are to go.
+    #[error("traces (--otlp-endpoint): {0}")]
+    Traces(String),
     /// A token file gives no token.
     #[error(transparent)]
     Token(#[from] SecretFileError),
@@ -125,6 +129,7 @@ async fn run_node(
         None => None,
     };
     let http = HttpClient::of_node(tls.as_ref()).map_err(ServeError::Client)?;
+    let traces = start_traces(&config, &http)?;
     let mut joiner = match &config.origin {
         Origin::InitialCluster(_) => None,
         Origin::Join(join) => {
@@ -231,8 +236,21 @@ async fn run_node(
     }
     upkeep.abort();
     leave_cluster(&node).await?;
+    if let Some(traces) = traces {
+        blocking(move || traces.stop()).await?;
+    }
     info!("stopped");
     result
+}
+
+/// Has the node record traces, if it was told where to send them.
+fn start_traces(config: &Config, http: &HttpClient) -> Result<Option<Traces>, ServeError> {
+    let start = |endpoint| {
+        let ratio = config.otlp_sampling_ratio.get();
+        Traces::start(endpoint, ratio, config.node_id, http.clone())
+    };
+    let traces = config.otlp_endpoint.as_ref().map(start).transpose();
+    traces.map_err(ServeError::Traces)
 }
 
 /// Has snapshots taken every `period`, if it is not zero.

@@ -16,13 +16,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use crate::consensus::{Consensus, ProposeError, RETRY_PAUSE, Status};
-use crate::domain::command::{Command, Idempotency, Op};
+use crate::domain::command::{Command, Idempotency, Op, TRACED_VERSION};
 use crate::domain::outcome::Outcome;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::domain::tokens::Actor;
+use crate::domain::trace::TraceContext;
 use crate::sabotage;
 use crate::storage::SnapshotStore;
+use crate::traces::Step;
 use proposals::Proposals;
 
 /// What one node's service takes on.
@@ -182,8 +184,13 @@ impl<C: Consensus> FarmService<C> {
     /// leader may have taken is proposed again only with an idempotency key.
     pub async fn submit(&self, op: Op, provenance: Provenance) -> Result<Outcome, SubmitError> {
         let began = Instant::now();
-        let result = self.submit_within_limits(op, provenance).await;
+        let step = Step::of_request("propose");
+        let result = self.submit_within_limits(op, provenance, step.as_ref());
+        let result = result.await;
         self.proposals.note(&result, began);
+        if let (Some(step), Err(error)) = (step, &result) {
+            step.fail(error.to_string());
+        }
         result
     }
 
@@ -191,11 +198,11 @@ impl<C: Consensus> FarmService<C> {
         &self,
         op: Op,
         provenance: Provenance,
+        step: Option<&Step>,
     ) -> Result<Outcome, SubmitError> {
         // Of the first version everybody reads everything, and most are.
         if op.version() > 1 {
-            let state = self.consensus.state();
-            upgrade::require_finished(op.version(), &self.consensus.status(), state.roster())?;
+            self.require_version(op.version())?;
         }
         let place = take(&self.submissions, 1)?;
         if sabotage::reserves_outside_the_log() {
@@ -205,13 +212,29 @@ impl<C: Consensus> FarmService<C> {
             }
         }
         let time = Time::from_now(self.limits.request_timeout);
-        let mut proposal = Proposal::new(&command_now(op, provenance));
+        let mut proposal = self.traced(&command_now(op, provenance), step);
         let memory = take(&self.submitted_bytes, proposal.bytes.len())?;
         proposal.slot = Arc::new(vec![place, memory]);
         let outcome = propose(&self.consensus, proposal, time).await?;
         // The write stands, whether or not this node is quick to apply it.
         let _ = timeout_at(time.deadline, self.consensus.wait_applied(outcome.index)).await;
         Ok(outcome)
+    }
+
+    /// Refuses commands of `version` while a member is known not to read them.
+    fn require_version(&self, version: u8) -> Result<(), SubmitError> {
+        let (state, status) = (self.consensus.state(), self.consensus.status());
+        upgrade::require_finished(version, &status, state.roster())
+    }
+
+    /// The proposal of `command` as `step` of a trace, if it is one; the nodes that apply it are told if
+    /// all of them understand that.
+    fn traced(&self, command: &Command, step: Option<&Step>) -> Proposal {
+        let told = step.filter(|_| self.require_version(TRACED_VERSION).is_ok());
+        Proposal {
+            step: step.cloned(),
+            ..Proposal::of(command, told.map(Step::context))
+        }
     }
 
     /// The state as of `consistency`. It costs O(1) to hold and never changes.
@@ -302,7 +325,8 @@ async fn propose_barriers<C: Consensus>(
 ) {
     let mut sharers = Vec::new();
     while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
-        let barrier = Proposal::new(&command_now(Op::Barrier, Provenance::default()));
+        // Many requests share it: it is a step of none.
+        let barrier = Proposal::of(&command_now(Op::Barrier, Provenance::default()), None);
         let time = Time::from_now(limits.request_timeout);
         let result = match propose(&consensus, barrier, time).await {
             Ok(outcome) => Ok(outcome.index),
@@ -358,30 +382,44 @@ struct Proposal {
     /// What it takes of the limits. Free again when the command has an outcome, or is sure to get
     /// none, however long that takes.
     slot: Arc<Vec<OwnedSemaphorePermit>>,
+    /// The step that it is of a recorded trace.
+    step: Option<Step>,
 }
 
 impl Proposal {
-    /// One that takes nothing of the limits.
-    fn new(command: &Command) -> Proposal {
+    /// One of a command that is part of `trace`. It takes nothing of the limits yet.
+    fn of(command: &Command, trace: Option<TraceContext>) -> Proposal {
         Proposal {
-            bytes: command.encode(),
+            bytes: command.encode_in(trace),
             repeatable: command.idempotency.is_some() || command.op.is_repeatable(),
             slot: Arc::default(),
+            step: None,
         }
     }
 
     /// Proposes once, in a task of its own: whoever waits may stop waiting, but the command that
     /// is on its way stays there, and with it the slot that bounds how many are.
     async fn attempt<C: Consensus>(&self, consensus: &Arc<C>) -> Result<Vec<u8>, ProposeError> {
+        let forward = self.forwarding(consensus.as_ref());
         let (consensus, bytes) = (Arc::clone(consensus), self.bytes.clone());
         let slot = Arc::clone(&self.slot);
         let attempt = async move {
             let answer = consensus.propose(bytes).await;
-            drop(slot);
+            drop((slot, forward));
             answer
         };
         let ended = tokio::spawn(attempt.in_current_span()).await;
         ended.unwrap_or_else(|error| Err(ProposeError::Unknown(error.to_string())))
+    }
+
+    /// The step in which this node waits for the one that leads, if the proposal is recorded.
+    fn forwarding(&self, consensus: &impl Consensus) -> Option<Step> {
+        let step = self.step.as_ref()?;
+        let status = consensus.status();
+        let leader = status.leader.filter(|leader| *leader != status.node_id)?;
+        let forward = step.elsewhere("forward")?;
+        forward.set("raft3d.leader.id", i64::from(leader));
+        Some(forward)
     }
 }
 
@@ -421,6 +459,9 @@ async fn propose<C: Consensus>(
                 true => SubmitError::OutcomeUnknown(reason),
                 false => SubmitError::NoQuorum(reason),
             });
+        }
+        if let Some(step) = &proposal.step {
+            step.note("retry", &reason);
         }
         sleep(RETRY_PAUSE).await;
     }

@@ -3,6 +3,7 @@
 mod cluster_support;
 
 use cluster_support::{PRINTERS, TestCluster, wait_until};
+use raft3d::domain::command::NEWEST_VERSION;
 use serde_json::json;
 
 const TOKENS: &str = "/api/v1/tokens";
@@ -72,7 +73,7 @@ async fn a_mixed_cluster_serves_what_all_know_and_takes_the_new_when_the_last_is
         let other = cluster.others(id)[0];
         cluster.create(other, PRINTERS, &printer).await;
         cluster.bring_back(id).await;
-        announced(&cluster, 2, &[id]).await;
+        announced(&cluster, NEWEST_VERSION, &[id]).await;
         for via in 1..=3 {
             cluster.create(via, PRINTERS, &printer).await;
         }

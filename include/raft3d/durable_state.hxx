@@ -39,7 +39,7 @@ public:
     void removed() const noexcept;
 
     /// Passes on that `term` has a leader: this server, or one that it follows.
-    void leader_seen(uint64_t term) const noexcept;
+    void leader_seen(uint64_t term, bool own) const noexcept;
 
 private:
     nuraft::int32 id_;

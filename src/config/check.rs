@@ -24,6 +24,14 @@ impl Config {
                 u32::MAX,
             ));
         }
+        if let Some(endpoint) = self.otlp_endpoint.as_ref().filter(|e| e.is_secured())
+            && self.tls.is_none()
+        {
+            return Err(ConfigError::Clash(format!(
+                "--otlp-endpoint {endpoint} wants TLS, and no CA is known to believe the collector \
+                 by: give --tls-cert, --tls-key and --tls-ca, or an http URL"
+            )));
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log).map_err(|error| ConfigError::Value {
             option: "log",
             value: self.log.clone(),

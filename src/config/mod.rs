@@ -17,7 +17,9 @@ use std::time::Duration;
 
 pub use self::error::ConfigError;
 pub use self::settings::{ServeArgs, Settings};
-pub use self::values::{CorsOrigins, ElectionTimeout, InitialCluster, JoinAddrs, Origin};
+pub use self::values::{
+    CorsOrigins, ElectionTimeout, InitialCluster, JoinAddrs, Origin, OtlpEndpoint, SamplingRatio,
+};
 use crate::domain::command::NEWEST_VERSION;
 use crate::telemetry::LogFormat;
 use crate::tls::TlsFiles;
@@ -74,6 +76,10 @@ pub struct Config {
     pub log: String,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The collector of traces; none are made without.
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+    /// Which part of the requests is traced, unless their callers say it.
+    pub otlp_sampling_ratio: SamplingRatio,
     /// The newest version of commands to read.
     pub command_version: u8,
 }
@@ -147,6 +153,8 @@ impl Config {
             cors_origins: settings.cors_origins,
             log: settings.log.unwrap_or(DEFAULT_LOG.into()),
             log_format: settings.log_format.unwrap_or_default(),
+            otlp_endpoint: settings.otlp_endpoint,
+            otlp_sampling_ratio: settings.otlp_sampling_ratio.unwrap_or(SamplingRatio::ALL),
             command_version: NEWEST_VERSION,
         };
         config.validate()?;
@@ -211,6 +219,8 @@ mod tests {
             request-timeout-ms = 2500
             log = "debug"
             log-format = "json"
+            otlp-endpoint = "https://collector:4318/farm"
+            otlp-sampling-ratio = 0
             "#,
         )
         .unwrap();
@@ -234,6 +244,31 @@ mod tests {
         assert!(!config.insecure && config.require_tokens);
         assert_eq!(config.request_timeout, Duration::from_millis(2500));
         assert_eq!(config.log_format, LogFormat::Json);
+        let collector = config.otlp_endpoint.unwrap().traces_url();
+        assert_eq!(collector, "https://collector:4318/farm/v1/traces");
+        assert_eq!(config.otlp_sampling_ratio.get(), 0.0);
+    }
+
+    #[test]
+    fn where_traces_go_and_how_many_is_checked() {
+        for url in [
+            "collector:4318",
+            "ftp://c",
+            "http://me:secret@c",
+            "http://c?k=v",
+        ] {
+            let refused = url.parse::<OtlpEndpoint>().unwrap_err();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+        for ratio in ["-0.1", "1.1", "NaN", "half"] {
+            assert!(ratio.parse::<SamplingRatio>().is_err(), "{ratio}");
+        }
+        let secured = Settings {
+            otlp_endpoint: Some("https://c:4318".parse().unwrap()),
+            ..settings()
+        };
+        let text = refusal(secured);
+        assert!(text.contains("--otlp-endpoint https://c:4318") && text.contains("--tls-ca"));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::values::{CorsOrigins, ElectionTimeout, InitialCluster, JoinAddrs};
+use super::values::{
+    CorsOrigins, ElectionTimeout, InitialCluster, JoinAddrs, OtlpEndpoint, SamplingRatio,
+};
 use crate::telemetry::LogFormat;
 
 /// The command line of `raft3d serve`.
@@ -227,6 +229,24 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub log_format: Option<LogFormat>,
+    /// Where to send traces by OTLP over HTTP, as the base of an OpenTelemetry collector's URL such as
+    /// `http://127.0.0.1:4318`; https takes --tls-ca. None are made if not given
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "RAFT3D_OTLP_ENDPOINT",
+        hide_env_values = true
+    )]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
+    /// Which part of the requests is traced, from 0 to 1, of those whose callers do not say it
+    /// themselves [default: 1]
+    #[arg(
+        long,
+        value_name = "RATIO",
+        env = "RAFT3D_OTLP_SAMPLING_RATIO",
+        hide_env_values = true
+    )]
+    pub otlp_sampling_ratio: Option<SamplingRatio>,
 }
 
 impl Settings {
@@ -267,6 +287,8 @@ impl Settings {
             cors_origins: self.cors_origins.or(other.cors_origins),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
+            otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
+            otlp_sampling_ratio: self.otlp_sampling_ratio.or(other.otlp_sampling_ratio),
         }
     }
 }

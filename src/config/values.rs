@@ -98,6 +98,96 @@ fn origin_of(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::try_from(plain).map_err(|_| wrong())
 }
 
+/// The base of a collector's URL; traces go to `/v1/traces` below it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OtlpEndpoint(reqwest::Url);
+
+impl OtlpEndpoint {
+    /// Whether the collector is reached by TLS.
+    pub fn is_secured(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Where traces are sent.
+    pub fn traces_url(&self) -> String {
+        format!("{}/v1/traces", self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Display for OtlpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for OtlpEndpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OtlpEndpoint, String> {
+        let url = reqwest::Url::parse(text).ok();
+        let fit = |url: &reqwest::Url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        };
+        url.filter(fit).map(OtlpEndpoint).ok_or_else(|| {
+            "not http://HOST:PORT or https://HOST:PORT, with at most a path behind it; what a \
+             collector asks for beside that goes into OTEL_EXPORTER_OTLP_HEADERS"
+                .into()
+        })
+    }
+}
+
+impl TryFrom<String> for OtlpEndpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<OtlpEndpoint, String> {
+        text.parse()
+    }
+}
+
+/// A part of all requests, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct SamplingRatio(f64);
+
+impl SamplingRatio {
+    /// All of them.
+    pub const ALL: SamplingRatio = SamplingRatio(1.0);
+
+    /// As a number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for SamplingRatio {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SamplingRatio, String> {
+        let ratio: f64 = text.trim().parse().map_err(|_| not_a_ratio(text))?;
+        ratio.try_into()
+    }
+}
+
+impl TryFrom<f64> for SamplingRatio {
+    type Error = String;
+
+    fn try_from(ratio: f64) -> Result<SamplingRatio, String> {
+        let fits = (0.0..=1.0).contains(&ratio);
+        fits.then_some(SamplingRatio(ratio))
+            .ok_or_else(|| not_a_ratio(&ratio.to_string()))
+    }
+}
+
+fn not_a_ratio(text: &str) -> String {
+    format!("`{text}` is not a number from 0 to 1, such as 0.1")
+}
+
 /// What a node is part of, unless its data directory says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

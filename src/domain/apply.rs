@@ -27,13 +27,17 @@ impl State {
     /// Applies the command of log entry `index`, which must be above
     /// [`State::applied_index`]; any other index is refused and changes nothing.
     pub fn apply(&mut self, index: u64, command: &Command) -> Outcome {
+        self.apply_as(command.op.version(), index, command)
+    }
+
+    /// Applies a command that was written as one of `version`.
+    fn apply_as(&mut self, version: u8, index: u64, command: &Command) -> Outcome {
         if let Err(refusal) = self.enter(index) {
             return Outcome::new(index, Err(refusal));
         }
         if command.op == Op::Barrier {
             return Outcome::new(index, Ok(Reply::Barrier));
         }
-        let version = command.op.version();
         if version > self.roster.version_used() {
             Arc::make_mut(&mut self.roster).use_version(version);
         }
@@ -52,7 +56,7 @@ impl State {
     /// refused; the index is passed all the same.
     pub fn apply_bytes(&mut self, index: u64, bytes: &[u8]) -> Outcome {
         match Command::decode(bytes) {
-            Ok(command) => self.apply(index, &command),
+            Ok(command) => self.apply_as(Command::version_of(bytes), index, &command),
             Err(error) => {
                 let refusal = self.enter(index).err();
                 Outcome::new(

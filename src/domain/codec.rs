@@ -45,6 +45,12 @@ pub(super) fn encode_as<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![version]).unwrap_or_default()
 }
 
+/// The value that `bytes` begin with, if they do.
+pub(super) fn decode_front<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+    let (value, _) = postcard::take_from_bytes(bytes).ok()?;
+    Some(value)
+}
+
 /// The value in the envelope `bytes`. Allocates no more than the bytes can hold.
 pub(super) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
     decode_up_to(FORMAT_VERSION, bytes).map(|(_, value)| value)

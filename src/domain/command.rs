@@ -9,12 +9,16 @@ use super::roster::NodeEntry;
 use super::settings::Settings;
 use super::time::Timestamp;
 use super::tokens::{Actor, NewToken};
+use super::trace::TraceContext;
 use super::weight::Grams;
 use crate::identity::ClusterId;
 
 /// The newest version of commands that this build reads and writes. An operation that nodes of the
 /// version before cannot read begins the next one; `docs/upgrading.md` has the rules.
-pub const NEWEST_VERSION: u8 = 2;
+pub const NEWEST_VERSION: u8 = 3;
+
+/// The first version whose envelope has room for a trace.
+pub const TRACED_VERSION: u8 = 3;
 
 /// One request to the state machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,17 +186,43 @@ pub struct FieldProblem {
 impl Command {
     /// The command as written to the log.
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode_as(self.op.version(), self)
+        self.encode_in(None)
+    }
+
+    /// The same as a part of `trace`. That takes at least [`TRACED_VERSION`] to be read.
+    pub fn encode_in(&self, trace: Option<TraceContext>) -> Vec<u8> {
+        match self.version_in(trace) {
+            version @ TRACED_VERSION.. => codec::encode_as(version, &(trace, self)),
+            version => codec::encode_as(version, self),
+        }
     }
 
     /// Reads a command from the log, whoever wrote it.
     pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
-        let (version, command): (u8, Command) = codec::decode_up_to(NEWEST_VERSION, bytes)?;
-        if version != command.op.version() {
+        let (version, (trace, command)) = match Command::version_of(bytes) {
+            TRACED_VERSION.. => codec::decode_up_to(NEWEST_VERSION, bytes)?,
+            _ => {
+                let (version, command) = codec::decode_up_to(NEWEST_VERSION, bytes)?;
+                (version, (None, command))
+            }
+        };
+        let command: Command = command;
+        if version != command.version_in(trace) {
             let reason = format!("an operation of another version than {version}");
             return Err(DecodeError::Malformed { reason });
         }
         Ok(command)
+    }
+
+    /// The trace that the bytes of a command claim to be part of.
+    pub fn trace_of(bytes: &[u8]) -> Option<TraceContext> {
+        let (_, envelope) = bytes.split_first().filter(|(v, _)| **v >= TRACED_VERSION)?;
+        codec::decode_front(envelope)?
+    }
+
+    fn version_in(&self, trace: Option<TraceContext>) -> u8 {
+        let envelope = trace.map_or(1, |_| TRACED_VERSION);
+        self.op.version().max(envelope)
     }
 
     /// The version that the bytes of a command claim, whether or not this build reads it; 0 if there

@@ -10,6 +10,7 @@
 //! * [`events`]: what each command has changed; [`farm`]: the objects that events rebuild.
 //! * [`settings`]: what the cluster as a whole is told.
 //! * [`roster`], [`tokens`]: the cluster's nodes, and who may ask for what.
+//! * [`trace`]: what a command carries beside all that, for those who watch.
 //! * [`idempotency`]: the replicated memory of answers already given.
 //! * [`snapshot`]: the whole state as canonical bytes, in checked `frames`; `farm_hash`: a hash of the
 //!   objects alone.
@@ -40,6 +41,7 @@ pub mod state;
 mod table;
 pub mod time;
 pub mod tokens;
+pub mod trace;
 pub mod weight;
 
 pub use codec::DecodeError;

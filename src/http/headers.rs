@@ -82,6 +82,7 @@ pub async fn stamp<C: Consensus>(
         method = %request.method(),
         path = request.uri().path(),
         caller = field::Empty,
+        trace_id = field::Empty,
     );
     let answer = CURRENT_ID.scope(id.clone(), next.run(request));
     let mut response = answer.instrument(span.clone()).await;

@@ -73,6 +73,7 @@ use crate::consensus::Consensus;
 use crate::metrics::Metrics;
 use crate::service::FarmService;
 use crate::tls::Tls;
+use crate::traces;
 
 /// The whole API of one node, which calls other nodes by `http`, and shows among its metrics what
 /// `connections` it has and when the certificates of `tls` end, to those whom `access` lets through.
@@ -146,6 +147,7 @@ pub fn router<C: Consensus>(
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(check)
+        .layer(middleware::from_fn(traces::http::record))
         .layer(stamp)
         .layer(middleware::from_fn_with_state(measures, measure::count))
         .layer(Extension(described))

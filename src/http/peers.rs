@@ -20,6 +20,7 @@ use crate::client::http::HttpClient;
 use crate::consensus::Status;
 use crate::identity::{ClusterId, DirectoryId};
 use crate::storage::Stage;
+use crate::traces;
 
 /// Names the node that passed a request on: such a request is not passed on again.
 const FORWARDED_BY: HeaderName = HeaderName::from_static("x-raft3d-forwarded-by");
@@ -123,6 +124,7 @@ impl Peers {
             .get()
             .request(call.method.clone(), origin + &call.path)
             .headers(call.credentials.clone())
+            .headers(traces::http::handed_on())
             .header(FORWARDED_BY, status.node_id)
             .header(REQUEST_ID, super::headers::request_id().unwrap_or_default())
             .timeout(self.request_timeout + ANSWER_MARGIN)
@@ -151,6 +153,7 @@ impl Peers {
             .http
             .get()
             .get(origin + "/api/v1/cluster/introduction")
+            .headers(traces::http::handed_on())
             .timeout(INTRODUCTION_TIMEOUT);
         let answer = request
             .send()

@@ -25,12 +25,14 @@ mod leaders;
 pub mod machine;
 pub mod passport;
 mod reader;
+mod steps;
 
 pub use departure::{Departure, Parting};
 pub use fatal::Fatal;
 pub use leaders::Leaders;
 use machine::Machine;
 pub use reader::Reader;
+pub use steps::Steps;
 
 /// Entries kept behind the newest snapshot, as a multiple of the snapshot distance: enough that
 /// the log and the snapshot before the newest still hold everything, and that a node which was

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Fatal;
 use super::machine::Machine;
+use super::{Fatal, Steps};
 use crate::domain::command::Command;
 
 /// The state machine as the log is applied to it.
@@ -16,16 +16,18 @@ pub struct Reader {
     machine: Arc<Machine>,
     fatal: Arc<Fatal>,
     newest: u8,
+    steps: Steps,
     stopped: AtomicBool,
 }
 
 impl Reader {
     /// One that reads commands up to version `newest`.
-    pub fn new(machine: Arc<Machine>, fatal: Arc<Fatal>, newest: u8) -> Reader {
+    pub fn new(machine: Arc<Machine>, fatal: Arc<Fatal>, newest: u8, steps: Steps) -> Reader {
         Reader {
             machine,
             fatal,
             newest,
+            steps,
             stopped: AtomicBool::new(false),
         }
     }
@@ -42,10 +44,12 @@ impl Reader {
                 self.newest
             ));
         }
-        match self.stopped.load(Ordering::Acquire) {
-            true => Vec::new(),
-            false => self.machine.commit(index, command),
+        if self.stopped.load(Ordering::Acquire) {
+            return Vec::new();
         }
+        // Until it is dropped.
+        let _step = self.steps.apply(index, command);
+        self.machine.commit(index, command)
     }
 
     /// Notes that `index` holds nothing to apply.
@@ -60,7 +64,7 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::domain::state::State;
-    use crate::storage::SnapshotStore;
+    use crate::storage::{Log, SnapshotStore};
 
     #[test]
     fn nothing_is_applied_behind_a_command_that_is_too_new() {
@@ -68,7 +72,8 @@ mod tests {
         let snapshots = SnapshotStore::open(dir.path()).unwrap();
         let machine = Arc::new(Machine::new(State::new(), snapshots));
         let fatal = Arc::new(Fatal::new());
-        let reader = Reader::new(Arc::clone(&machine), Arc::clone(&fatal), 7);
+        let steps = Steps::new(1, Arc::new(Log::in_memory()), Arc::default());
+        let reader = Reader::new(Arc::clone(&machine), Arc::clone(&fatal), 7, steps);
         // Version 7 is read, and found to be no command: that is the same for all who read it.
         assert!(!reader.commit(1, &[7]).is_empty());
         assert_eq!(fatal.reported(), None);

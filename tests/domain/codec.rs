@@ -73,7 +73,7 @@ fn values_out_of_range_are_errors() {
 fn near_commands() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<Vec<u8>> = golden::commands()
         .iter()
-        .map(|(_, command)| command.encode())
+        .flat_map(|(_, command)| [command.encode(), command.encode_in(Some(golden::trace()))])
         .collect();
     let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
     (prop::sample::select(known), edits).prop_map(|(mut bytes, edits)| {

@@ -13,6 +13,7 @@ use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::settings::Settings;
 use raft3d::domain::state::State;
 use raft3d::domain::tokens::Actor;
+use raft3d::domain::trace::TraceContext;
 use raft3d::domain::weight::Grams;
 
 use crate::support::{
@@ -153,6 +154,15 @@ fn change_commands() -> Vec<(&'static str, Command)> {
         ("update-filament", command(NOON, update_filament)),
         ("delete-filament", command(NOON, delete_filament)),
     ]
+}
+
+/// A trace that a command may be part of.
+pub fn trace() -> TraceContext {
+    TraceContext {
+        trace_id: [0x7a; 16],
+        span_id: [0x5b; 8],
+        flags: 1,
+    }
 }
 
 /// Few events are kept, so that a snapshot tells of some that are not.
@@ -393,11 +403,16 @@ fn unhex(digits: &str) -> Vec<u8> {
 #[test]
 fn commands_of_version_1_are_written_and_read() {
     let commands = [commands(), cluster_commands(), change_commands()].concat();
-    let samples: Vec<_> = commands
+    let mut samples: Vec<_> = commands
         .iter()
         .map(|(name, command)| (*name, command.encode()))
         .collect();
+    let (_, first) = &commands[0];
+    samples.push(("create-printer-traced", first.encode_in(Some(trace()))));
     compare("commands-v1.txt", &samples);
+    let (_, traced) = kept("commands-v1.txt").pop().expect("a sample");
+    assert_eq!(Command::decode(&traced).as_ref(), Ok(first));
+    assert_eq!(Command::trace_of(&traced), Some(trace()));
     for ((name, bytes), (_, command)) in kept("commands-v1.txt").iter().zip(commands) {
         let read = Command::decode(bytes).expect(name);
         // JSON as well, because ids compare without their JSON type.

@@ -1,10 +1,11 @@
 //! Log entries: each is passed once, in order, whatever it holds.
 
-use raft3d::domain::command::{NEWEST_VERSION, Op};
+use raft3d::domain::command::{Command, NEWEST_VERSION, Op, TRACED_VERSION};
 use raft3d::domain::outcome::{Refusal, Reply};
 use raft3d::domain::state::State;
 
-use crate::support::{Farm, command, new_printer, objects};
+use crate::golden::trace;
+use crate::support::{Farm, command, keyed, new_printer, objects};
 
 #[test]
 fn a_barrier_changes_nothing_but_the_index() {
@@ -28,6 +29,29 @@ fn an_entry_is_applied_once() {
     assert_eq!((state.printer_count(), state.applied_index()), (1, 5));
     assert!(state.apply(u64::MAX, &create).result.is_ok());
     assert!(state.apply(u64::MAX, &create).result.is_err());
+}
+
+#[test]
+fn a_trace_changes_nothing_but_which_programs_can_read_the_log() {
+    let mut farms = [Farm::stocked().state, Farm::stocked().state];
+    let create = keyed(9, "order-17", 0xab, new_printer(None));
+    let index = farms[0].applied_index() + 1;
+    let [plain, traced] = &mut farms;
+    let written = [create.encode(), create.encode_in(Some(trace()))];
+    let outcome = plain.apply_bytes(index, &written[0]);
+    assert!(outcome.result.is_ok());
+    assert_eq!(traced.apply_bytes(index, &written[1]), outcome);
+    assert_eq!(objects(plain), objects(traced));
+    assert_eq!(plain.farm_hash(), traced.farm_hash());
+    assert_eq!(plain.roster().version_used(), 1);
+    assert_eq!(traced.roster().version_used(), TRACED_VERSION);
+    for (farm, repeated) in [(plain, &written[1]), (traced, &written[0])] {
+        assert!(farm.apply_bytes(index + 1, repeated).replayed);
+    }
+    // It is written without a trace in one way only.
+    let mut untraced = create.encode();
+    untraced.splice(..1, [TRACED_VERSION, 0]);
+    assert!(Command::decode(&untraced).is_err());
 }
 
 #[test]
