@@ -40,6 +40,9 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
 const HANDOVER_POLL: Duration = Duration::from_millis(10);
 /// How long requests under way may take to finish once the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long requests that waited for the cluster until then may take to be answered that this node
+/// has left it.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// How long a node that has failed, and left the cluster, goes on to say so and to serve eventual
 /// reads before its process ends: time for load balancers and people to see it.
 const FAILURE_GRACE: Duration = Duration::from_secs(30);
@@ -206,7 +209,7 @@ async fn run_node(
             hand_over(&node).await;
             // The server has ended already if nobody listens.
             let _ = stop_accepting.send(());
-            drain(&mut server).await
+            drain(&mut server, &node).await
         }
         reason = node.failure() => {
             leave_cluster(&node).await?;
@@ -222,7 +225,7 @@ async fn run_node(
                 // Time for whoever watches to see why.
                 let _ = timeout(FAREWELL, shutdown).await;
                 let _ = stop_accepting.send(());
-                drain(&mut server).await
+                drain(&mut server, &node).await
             }
         },
         ended = &mut server => ended.map_err(|error| ServeError::Http(io::Error::other(error))),
@@ -271,9 +274,14 @@ async fn leave_cluster(node: &Arc<Node>) -> Result<(), ServeError> {
     blocking(move || node.shutdown()).await
 }
 
-/// Waits until all requests under way are answered, or for as long as that may take.
-async fn drain(server: &mut JoinHandle<()>) -> Result<(), ServeError> {
-    match timeout(DRAIN_TIMEOUT, server).await {
+/// Waits until all requests under way are answered, or for as long as that may take. Those that still
+/// wait for the cluster then are told that their outcome is unknown: nobody will tell this node.
+async fn drain(server: &mut JoinHandle<()>, node: &Arc<Node>) -> Result<(), ServeError> {
+    if let Ok(ended) = timeout(DRAIN_TIMEOUT, &mut *server).await {
+        return Ok(ended.map_err(io::Error::other)?);
+    }
+    leave_cluster(node).await?;
+    match timeout(LAST_ANSWERS, server).await {
         Ok(ended) => Ok(ended.map_err(io::Error::other)?),
         Err(_) => {
             warn!(waited = ?DRAIN_TIMEOUT, "some requests did not finish and are dropped");
