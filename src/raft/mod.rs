@@ -480,20 +480,20 @@ pub(crate) fn saved_members(dir: &DataDir) -> Result<Vec<ffi::Member>, StartErro
     Ok(members.map_err(|reason| StorageError::damaged(&dir.config_path(), reason))?)
 }
 
-/// What is saved counts; a differing flag is worth a word.
+/// What is saved counts. That members have come and gone since the flag was written is as it should
+/// be; that one of them is said to be elsewhere is not.
 fn warn_of_other_members(dir: &DataDir, flag: &[ffi::Member]) -> Result<(), StartError> {
     let saved = saved_members(dir)?;
-    let list = |members: &[ffi::Member]| {
-        let mut list: Vec<_> = members.iter().map(|m| (m.id, m.endpoint.clone())).collect();
-        list.sort();
-        list
-    };
-    let (saved, flag) = (list(&saved), list(flag));
-    if saved != flag {
+    let moved = flag.iter().filter_map(|given| {
+        let known = saved.iter().find(|member| member.id == given.id)?;
+        (known.endpoint != given.endpoint).then_some((known, given))
+    });
+    for (known, given) in moved {
         tracing::warn!(
-            ?saved,
-            ?flag,
-            "the saved members differ from the initial cluster given; those saved count"
+            node = known.id,
+            saved = known.endpoint,
+            given = given.endpoint,
+            "the initial cluster given has another address of a member than is saved; that counts"
         );
     }
     Ok(())
