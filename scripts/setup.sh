@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian packages for building ("build"), for packing ("deb"), for testing
-# ("test"), and the program of the same name ("schemathesis").
+# ("test"), and the program of the same name ("schemathesis"). Two programs for tests are kept below
+# target/ only.
 set -euo pipefail
 
 declare -A packages=(
@@ -18,19 +19,40 @@ for purpose in "$@"; do
     done
 done
 
+# as_root PACKAGES COMMAND...: runs the command as root, for the sake of the packages.
+as_root() {
+    if [[ $(id -u) == 0 ]]; then
+        "${@:2}"
+    elif command -v sudo >/dev/null; then
+        sudo "${@:2}"
+    else
+        echo "Neither root nor sudo: have these packages installed first: $1" >&2
+        exit 1
+    fi
+}
+
 if ((${#missing[@]} > 0)); then
     echo "Installing ${missing[*]}"
-    as_root=()
-    if [[ $(id -u) != 0 ]]; then
-        command -v sudo >/dev/null || {
-            echo "Neither root nor sudo: have these packages installed first: ${missing[*]}" >&2
-            exit 1
-        }
-        as_root=(sudo)
-    fi
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    as_root "${missing[*]}" apt-get update -qq
+    as_root "${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+# Installed, Debian's package would start a service: only the two programs are taken out of it.
+prometheus=$(dirname "$0")/../target/prometheus
+if [[ " $* " == *" test "* && ! -x $prometheus/promtool ]]; then
+    echo "Getting prometheus and promtool for target/prometheus"
+    mkdir -p "$prometheus"
+    (
+        cd "$prometheus"
+        if ! apt-get download -qq prometheus; then
+            as_root prometheus apt-get update -qq
+            apt-get download -qq prometheus
+        fi
+        dpkg-deb --fsys-tarfile prometheus_*.deb |
+            tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool
+        rm prometheus_*.deb
+    )
 fi
 
 # It has no Debian package. Its tests attack a running cluster by the description of its API.
