@@ -53,7 +53,7 @@ pub mod write;
 
 use std::sync::Arc;
 
-use axum::http::{Method, Uri};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router, middleware};
 use serde_json::json;
@@ -145,7 +145,6 @@ pub fn router<C: Consensus>(
         .finish();
     let router = router
         .fallback(no_such_endpoint)
-        .method_not_allowed_fallback(method_not_allowed)
         .layer(check)
         .layer(middleware::from_fn(traces::http::record))
         .layer(stamp)
@@ -183,12 +182,4 @@ async fn no_such_endpoint(uri: Uri) -> Problem {
         uri.path()
     );
     Problem::new(ProblemType::NoSuchEndpoint, detail)
-}
-
-async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    let detail = format!(
-        "{} does not take {method}; see the Allow header",
-        uri.path()
-    );
-    Problem::new(ProblemType::MethodNotAllowed, detail)
 }

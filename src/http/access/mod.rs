@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::http::header::{ALLOW, AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use tracing::{Span, debug, info};
 
 use self::failures::{Allowance, Failures, Shared};
-use self::rules::Least;
+use self::rules::{Least, NotTaken};
 use super::problem::{Problem, ProblemType};
 use crate::consensus::Consensus;
 use crate::domain::outcome::Refusal;
@@ -215,9 +215,10 @@ pub async fn check<C: Consensus>(
     next: Next,
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>();
-    let Least::AtLeast(needed) = rules::least(request.method(), path.map(MatchedPath::as_str))
-    else {
-        return next.run(request).await;
+    let needed = match rules::least(request.method(), path.map(MatchedPath::as_str)) {
+        Ok(Least::AtLeast(role)) => role,
+        Ok(Least::Open) => return next.run(request).await,
+        Err(not_taken) => return method_not_allowed(&request, &not_taken),
     };
     let address = address_of(&request);
     let caller = match access.caller(&service, request.headers(), address).await {
@@ -256,6 +257,21 @@ fn shown(headers: &HeaderMap) -> Option<Result<Secret, NotASecret>> {
 fn address_of(request: &Request) -> IpAddr {
     let addr = request.extensions().get::<ClientAddr>();
     addr.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |addr| addr.0)
+}
+
+fn method_not_allowed(request: &Request, not_taken: &NotTaken) -> Response {
+    let detail = format!(
+        "{} does not take {}, only {}",
+        request.uri().path(),
+        request.method(),
+        not_taken.allow
+    );
+    let mut response = Problem::new(ProblemType::MethodNotAllowed, detail).into_response();
+    // Names of methods are always a header value.
+    if let Ok(allow) = HeaderValue::try_from(&not_taken.allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }
 
 fn nobody(needed: AccessRole) -> Problem {

@@ -101,24 +101,43 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/metrics", AtLeast(Viewer)),
 ];
 
+/// A path does not take the method of a request: it takes those in `allow`, as the header has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotTaken {
+    /// As in `GET,HEAD,POST`.
+    pub allow: String,
+}
+
 /// Whom a request is for that matched the route `path`, or none.
 ///
-/// What the router takes and the table does not have is for admins: a route that somebody forgot
-/// here is closed, not open. Where the router only has a refusal, any caller may have it.
-pub fn least(method: &Method, path: Option<&str>) -> Least {
+/// What the router takes and the table does not have is closed, not open: a path that somebody forgot
+/// here is for admins, a method for nobody. What there is at all is no secret, `GET /` lists it, so
+/// that anybody may hear that there is nothing, or nothing for this method.
+pub fn least(method: &Method, path: Option<&str>) -> Result<Least, NotTaken> {
     let Some(path) = path else {
-        return AtLeast(Viewer);
+        return Ok(Open);
     };
     let method = match *method {
         Method::HEAD => &Method::GET,
         _ => method,
     };
-    let mut of_path = RULES.iter().filter(|rule| rule.path == path).peekable();
-    if of_path.peek().is_none() {
-        return AtLeast(Admin);
+    let of_path = || RULES.iter().filter(|rule| rule.path == path);
+    if of_path().next().is_none() {
+        return Ok(AtLeast(Admin));
     }
-    let rule = of_path.find(|rule| rule.method == *method);
-    rule.map_or(AtLeast(Viewer), |rule| rule.least)
+    let rule = of_path().find(|rule| rule.method == *method);
+    rule.map(|rule| rule.least).ok_or_else(|| NotTaken {
+        allow: methods(of_path()),
+    })
+}
+
+/// The methods of `rules`, as `Allow` lists them.
+fn methods<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
+    let names = rules.map(|rule| match rule.method {
+        Method::GET => "GET,HEAD",
+        ref method => method.as_str(),
+    });
+    names.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -127,10 +146,12 @@ mod tests {
 
     #[test]
     fn what_the_table_does_not_have_is_closed() {
-        assert_eq!(least(&Method::GET, Some("/forgotten")), AtLeast(Admin));
-        assert_eq!(least(&Method::GET, None), AtLeast(Viewer));
-        assert_eq!(least(&Method::HEAD, Some("/livez")), Open);
-        assert_eq!(least(&Method::PUT, Some("/livez")), AtLeast(Viewer));
+        assert_eq!(least(&Method::GET, Some("/forgotten")), Ok(AtLeast(Admin)));
+        assert_eq!(least(&Method::GET, None), Ok(Open));
+        assert_eq!(least(&Method::HEAD, Some("/livez")), Ok(Open));
+        let allow = "GET,HEAD,POST".to_owned();
+        let forgotten = least(&Method::PUT, Some("/api/v1/printers"));
+        assert_eq!(forgotten, Err(NotTaken { allow }));
     }
 
     #[test]

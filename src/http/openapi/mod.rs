@@ -187,7 +187,7 @@ fn add_common_parts(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for (name, operation) in operations(item) {
             let method = Method::from_bytes(name.as_bytes()).unwrap_or_default();
-            if let Least::AtLeast(role) = rules::least(&method, Some(path)) {
+            if let Ok(Least::AtLeast(role)) = rules::least(&method, Some(path)) {
                 guard(operation, role);
             }
             refer_to_common_parts(operation);
