@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 use super::fields::Fields;
 use super::openapi::problems::{HandingOver, Joining, ListingMembers, Promoting, Removing};
 use super::openapi::{parameters, schemas};
-use super::peers::{self, Peers};
+use super::peers::{self, Call, Peers};
 use super::problem::{Problem, ProblemType};
-use crate::consensus::{Consensus, Member, Role};
+use crate::consensus::{Consensus, Member, Role, Status};
 use crate::service::FarmService;
 use crate::service::members::{MembersError, NewMember};
 
@@ -44,16 +44,15 @@ pub async fn list<C: Consensus>(
     Extension(peers): Extension<Peers>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let call = peers::Call::receive(request).await?;
-    let status = service.status();
-    if status.role != Role::Leader {
-        return peers.pass_on(&status, call).await;
-    }
-    let views = status.members.iter().map(|member| View {
-        member,
-        leader: member.id == status.node_id,
-    });
-    Ok(Json(views.collect::<Vec<_>>()).into_response())
+    let call = Call::receive(request).await?;
+    on_leader(&service, &peers, &call, async |status| {
+        let views = status.members.iter().map(|member| View {
+            member,
+            leader: member.id == status.node_id,
+        });
+        Ok(Json(views.collect::<Vec<_>>()).into_response())
+    })
+    .await
 }
 
 /// `POST /api/v1/cluster/members` `{id, raft_addr, http_addr}`: takes in a node that was started to
@@ -71,7 +70,7 @@ pub async fn add<C: Consensus>(
     Extension(peers): Extension<Peers>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let call = peers::Call::receive(request).await?;
+    let call = Call::receive(request).await?;
     let mut fields = Fields::parse(call.body())?;
     let id: i32 = fields.required("id", 1);
     if id < 1 {
@@ -80,21 +79,20 @@ pub async fn add<C: Consensus>(
     let raft_addr = address(&mut fields, "raft_addr");
     let http_addr = address(&mut fields, "http_addr");
     fields.finish(Vec::new())?;
-    let status = service.status();
-    if status.role != Role::Leader {
-        return peers.pass_on(&status, call).await;
-    }
-    let theirs = peers.introduce(&http_addr).await?;
-    peers::check_introduction(&status, &theirs, id, &raft_addr)?;
-    let new = NewMember {
-        id,
-        raft_addr,
-        http_addr,
-        directory: theirs.directory_id,
-        command_version: theirs.command_version,
-    };
-    let member = service.add_member(&new).await?;
-    Ok((StatusCode::CREATED, Json(member)).into_response())
+    on_leader(&service, &peers, &call, async |status| {
+        let theirs = peers.introduce(&http_addr).await?;
+        peers::check_introduction(&status, &theirs, id, &raft_addr)?;
+        let new = NewMember {
+            id,
+            raft_addr,
+            http_addr,
+            directory: theirs.directory_id,
+            command_version: theirs.command_version,
+        };
+        let member = service.add_member(&new).await?;
+        Ok((StatusCode::CREATED, Json(member)).into_response())
+    })
+    .await
 }
 
 /// `DELETE /api/v1/cluster/members/{id}`: removes a member, dead or alive. A leader that is to go
@@ -115,19 +113,18 @@ pub async fn remove<C: Consensus>(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = node_id(id)?;
-    let call = peers::Call::receive(request).await?;
-    let status = service.status();
-    if status.role != Role::Leader {
-        return peers.pass_on(&status, call).await;
-    }
-    match service.remove_member(id).await {
-        Ok(()) => Ok(Json(json!({ "removed": id })).into_response()),
-        Err(MembersError::IsLeader(_)) => {
-            service.transfer_leadership(None).await?;
-            peers.pass_on(&service.status(), call).await
+    let call = Call::receive(request).await?;
+    on_leader(&service, &peers, &call, async |_| {
+        match service.remove_member(id).await {
+            Ok(()) => Ok(Json(json!({ "removed": id })).into_response()),
+            Err(MembersError::IsLeader(_)) => {
+                service.transfer_leadership(None).await?;
+                peers.pass_on(&service.status(), &call).await
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
-    }
+    })
+    .await
 }
 
 /// `POST /api/v1/cluster/members/{id}/promote`: lets a learner that has caught up vote.
@@ -146,12 +143,11 @@ pub async fn promote<C: Consensus>(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = node_id(id)?;
-    let call = peers::Call::receive(request).await?;
-    let status = service.status();
-    if status.role != Role::Leader {
-        return peers.pass_on(&status, call).await;
-    }
-    Ok(Json(service.promote_member(id).await?).into_response())
+    let call = Call::receive(request).await?;
+    on_leader(&service, &peers, &call, async |_| {
+        Ok(Json(service.promote_member(id).await?).into_response())
+    })
+    .await
 }
 
 /// `POST /api/v1/cluster/transfer-leader` `{id?}`.
@@ -168,7 +164,7 @@ pub async fn transfer_leader<C: Consensus>(
     Extension(peers): Extension<Peers>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let call = peers::Call::receive(request).await?;
+    let call = Call::receive(request).await?;
     let heir = match call.body() {
         [] => None,
         body => {
@@ -178,12 +174,25 @@ pub async fn transfer_leader<C: Consensus>(
             heir
         }
     };
+    on_leader(&service, &peers, &call, async |_| {
+        let leader = service.transfer_leadership(heir).await?;
+        Ok(Json(json!({ "leader": leader })).into_response())
+    })
+    .await
+}
+
+/// Carries out `act` with this node's view if it leads; the leader's answer to `call` if another does.
+async fn on_leader<C: Consensus>(
+    service: &FarmService<C>,
+    peers: &Peers,
+    call: &Call,
+    act: impl AsyncFnOnce(Status) -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
     let status = service.status();
-    if status.role != Role::Leader {
-        return peers.pass_on(&status, call).await;
+    match status.role {
+        Role::Leader => act(status).await,
+        _ => peers.pass_on(&status, call).await,
     }
-    let leader = service.transfer_leadership(heir).await?;
-    Ok(Json(json!({ "leader": leader })).into_response())
 }
 
 fn address(fields: &mut Fields, name: &'static str) -> String {

@@ -102,7 +102,7 @@ impl Peers {
     }
 
     /// Passes `call` on to the leader that `status` names, once, and gives its answer.
-    pub async fn pass_on(&self, status: &Status, call: Call) -> Result<Response, Problem> {
+    pub async fn pass_on(&self, status: &Status, call: &Call) -> Result<Response, Problem> {
         let nobody = |detail: String| {
             let detail = format!("{detail}; nothing was changed, try again");
             Problem::new(ProblemType::NoQuorum, detail)
@@ -130,12 +130,12 @@ impl Peers {
             .timeout(self.request_timeout + ANSWER_MARGIN)
             .body(body);
         match request.send().await {
-            Ok(answer) => copy(answer).await.map_err(|error| lost(&call, &error)),
+            Ok(answer) => copy(answer).await.map_err(|error| lost(call, &error)),
             Err(error) if error.is_connect() => Err(nobody(format!(
                 "the leader, node {leader}, is not reached at {addr}: {}",
                 failure(&error)
             ))),
-            Err(error) => Err(lost(&call, &error)),
+            Err(error) => Err(lost(call, &error)),
         }
     }
 

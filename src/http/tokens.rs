@@ -17,10 +17,10 @@ use super::openapi::problems::{CreatingToken, Listing, OwnView, RevokingToken};
 use super::openapi::{parameters, schemas};
 use super::problem::{Problem, ProblemType};
 use super::query::Params;
-use super::write::Received;
+use super::write::{self, Received};
 use crate::consensus::Consensus;
 use crate::domain::command::Op;
-use crate::domain::outcome::{Outcome, Refusal, Reply};
+use crate::domain::outcome::{Refusal, Reply};
 use crate::domain::time::Timestamp;
 use crate::domain::tokens::{AccessRole, Actor, NewToken, Token};
 use crate::secret::Secret;
@@ -139,20 +139,19 @@ pub async fn create<C: Consensus>(
         expires_at: fields.optional("expires_at"),
     };
     fields.finish(new.problems())?;
-    let outcome = service.submit(Op::CreateToken(new), provenance).await?;
-    let token = match &outcome.result {
-        Ok(Reply::Token(token)) => token,
-        other => return Err(not_done(other)),
+    let show = |reply: &Reply| {
+        let Reply::Token(token) = reply else {
+            return None;
+        };
+        let view = View {
+            // The answer to an earlier request with the same key is about another secret.
+            secret: (token.digest == secret.digest()).then(|| secret.reveal()),
+            ..View::of(token)
+        };
+        let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Some((StatusCode::CREATED, [no_store], Json(view)).into_response())
     };
-    let view = View {
-        // The answer to an earlier request with the same key is about another secret.
-        secret: (token.digest == secret.digest()).then(|| secret.reveal()),
-        ..View::of(token)
-    };
-    let mut response = answer(&outcome, StatusCode::CREATED, Json(view));
-    let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(CACHE_CONTROL, no_store);
-    Ok(response)
+    write::submit_and_show(&service, Op::CreateToken(new), provenance, show).await
 }
 
 /// `DELETE /api/v1/tokens/{id}`: revokes it.
@@ -175,30 +174,9 @@ pub async fn revoke<C: Consensus>(
     })?;
     let received = Received::receive(request, &[]).await?;
     let provenance = received.provenance("DELETE /api/v1/tokens/{id}", &id.to_string(), b"");
-    let outcome = service.submit(Op::RevokeToken(id), provenance).await?;
-    match &outcome.result {
-        Ok(Reply::TokenRevoked(token)) => {
-            Ok(answer(&outcome, StatusCode::OK, Json(View::of(token))))
-        }
-        other => Err(not_done(other)),
-    }
-}
-
-fn answer<T: Serialize>(outcome: &Outcome, status: StatusCode, body: Json<T>) -> Response {
-    let mut response = (status, [(headers::INDEX, outcome.index)], body).into_response();
-    if outcome.replayed {
-        let replayed = HeaderValue::from_static("true");
-        response.headers_mut().insert(headers::REPLAYED, replayed);
-    }
-    response
-}
-
-fn not_done(result: &Result<Reply, Refusal>) -> Problem {
-    match result {
-        Err(refusal) => refusal.clone().into(),
-        Ok(_) => {
-            let detail = "the state machine answered as if it had been asked for something else";
-            Problem::new(ProblemType::Internal, detail)
-        }
-    }
+    let show = |reply: &Reply| match reply {
+        Reply::TokenRevoked(token) => Some(Json(View::of(token)).into_response()),
+        _ => None,
+    };
+    write::submit_and_show(&service, Op::RevokeToken(id), provenance, show).await
 }

@@ -21,7 +21,7 @@ use crate::consensus::Consensus;
 use crate::domain::command::{Op, Target};
 use crate::domain::id::Id;
 use crate::domain::model::Kind;
-use crate::domain::outcome::{Outcome, Reply};
+use crate::domain::outcome::Reply;
 use crate::domain::tokens::Actor;
 use crate::service::{FarmService, Provenance};
 
@@ -141,8 +141,25 @@ pub async fn submit<C: Consensus>(
     provenance: Provenance,
     success: StatusCode,
 ) -> Result<Response, Problem> {
+    submit_and_show(service, op, provenance, |reply| show(reply, success)).await
+}
+
+/// Submits `op` and answers with what `show` makes of its reply, unless it is refused; `show` gives
+/// nothing for a reply to something else.
+pub async fn submit_and_show<C: Consensus>(
+    service: &FarmService<C>,
+    op: Op,
+    provenance: Provenance,
+    show: impl FnOnce(&Reply) -> Option<Response>,
+) -> Result<Response, Problem> {
     let outcome = service.submit(op, provenance).await?;
-    let mut response = answer(&outcome, success);
+    let mut response = match &outcome.result {
+        Ok(reply) => show(reply).unwrap_or_else(|| {
+            let detail = "the state machine answered as if it had been asked for something else";
+            Problem::new(ProblemType::Internal, detail).into_response()
+        }),
+        Err(refusal) => Problem::from(refusal.clone()).into_response(),
+    };
     let headers = response.headers_mut();
     headers.insert(headers::INDEX, outcome.index.into());
     if outcome.replayed {
@@ -151,22 +168,16 @@ pub async fn submit<C: Consensus>(
     Ok(response)
 }
 
-fn answer(outcome: &Outcome, success: StatusCode) -> Response {
-    let reply = match &outcome.result {
-        Ok(reply) => reply,
-        Err(refusal) => return Problem::from(refusal.clone()).into_response(),
-    };
+/// The answer to a write of an object of the farm, or of the settings.
+fn show(reply: &Reply, success: StatusCode) -> Option<Response> {
     match reply {
         Reply::Deleted { id, .. } => {
-            return (success, Json(json!({ "deleted": id }))).into_response();
+            return Some((success, Json(json!({ "deleted": id }))).into_response());
         }
-        Reply::Settings(settings) => return (success, Json(settings)).into_response(),
+        Reply::Settings(settings) => return Some((success, Json(settings)).into_response()),
         _ => {}
     }
-    let Some(view) = View::of_reply(reply) else {
-        let detail = "the state machine answered a write as if it were none of the farm's objects";
-        return Problem::new(ProblemType::Internal, detail).into_response();
-    };
+    let view = View::of_reply(reply)?;
     let tag = (ETAG, versions::tag(view.version()));
     let mut response = (success, [tag], Json(&view)).into_response();
     if success == StatusCode::CREATED {
@@ -175,5 +186,5 @@ fn answer(outcome: &Outcome, success: StatusCode) -> Response {
             response.headers_mut().insert(LOCATION, location);
         }
     }
-    response
+    Some(response)
 }
