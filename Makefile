@@ -39,9 +39,8 @@ events: setup  ## OPERATIONS (100000) on a cluster whose nodes are killed, then 
 	RAFT3D_OPERATIONS=$(or $(OPERATIONS),100000) cargo test --locked --test cluster_events -- \
 		--ignored --nocapture --exact events_of_many_operations
 
-schemathesis: ## test the API of a real cluster by its own description
-	@scripts/setup.sh build schemathesis
-	cargo test --locked --test schemathesis -- --ignored --nocapture
+schemathesis: setup ## test the API of a real cluster by its own description, for SECONDS (600)
+	RAFT3D_SECONDS=$(or $(SECONDS),600) cargo test --locked --test cluster_schemathesis -- --nocapture
 
 check: setup   ## formats, warnings and docs only; changes nothing
 	scripts/check.sh

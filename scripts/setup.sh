@@ -1,14 +1,12 @@
 #!/usr/bin/env bash
-# Installs what is missing: Debian packages for building ("build"), for packing ("deb"), for testing
-# ("test"), and the program of the same name ("schemathesis"). Two programs for tests are kept below
-# target/ only.
+# Installs what is missing: Debian packages for building ("build"), for packing ("deb"), and for testing
+# ("test"), with programs for tests that are kept below target/ only.
 set -euo pipefail
 
 declare -A packages=(
     [build]="cmake g++ make libasio-dev libssl-dev"
     [deb]="binutils dpkg-dev"
-    [test]="libgtest-dev clang-format iproute2 curl openssl procps"
-    [schemathesis]="python3-venv"
+    [test]="libgtest-dev clang-format iproute2 curl openssl procps python3-venv"
 )
 
 missing=()
@@ -57,7 +55,7 @@ fi
 
 # It has no Debian package. Its tests attack a running cluster by the description of its API.
 schemathesis=4.32.5
-if [[ " $* " == *" schemathesis "* ]]; then
+if [[ " $* " == *" test "* ]]; then
     environment=$(dirname "$0")/../target/schemathesis
     if ! "$environment/bin/schemathesis" --version 2>/dev/null | grep -qF "$schemathesis"; then
         echo "Installing schemathesis $schemathesis in target/schemathesis"
