@@ -273,3 +273,30 @@ async fn a_change_of_the_settings_that_is_repeated_says_so() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!((&again.json, again.index()), (&first.json, first.index()));
 }
+
+#[tokio::test]
+async fn a_patch_that_changes_nothing_gives_the_object_and_its_version() {
+    let api = farm().await;
+    job(&api).await;
+    let cancel = "/api/v1/print_jobs/1/status?status=canceled";
+    api.post(cancel, "").await.expect(200);
+    for (path, body) in [
+        (PRINTER, json!({})),
+        (PRINTER, json!({"model": "Ender 3"})),
+        (FILAMENT, json!({})),
+        (
+            FILAMENT,
+            json!({"color": "red", "remaining_weight_in_grams": 1000}),
+        ),
+    ] {
+        let before = api.get(path).await.expect(200);
+        let answer = patch(&api, path, body).await.expect(200);
+        assert_eq!(answer.json, before.json);
+        assert_eq!(answer.header("etag"), before.header("etag"), "{path}");
+        assert_eq!(tag_of(&api, path).await, answer.header("etag").unwrap());
+    }
+    let events = api.get("/api/v1/events").await.expect(200);
+    let kinds = events.json.as_array().unwrap().iter().map(|e| &e["kind"]);
+    let updated = kinds.filter(|kind| *kind == "printer.updated" || *kind == "filament.updated");
+    assert_eq!(updated.count(), 0, "{}", events.text);
+}

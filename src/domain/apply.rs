@@ -122,7 +122,10 @@ impl State {
         let now = command.stamped_at;
         match &command.op {
             Op::CreatePrinter(new) => self.create_printer(new, now).map(Reply::Printer),
-            Op::CreateFilament(new) => self.create_filament(new, now).map(Reply::Filament),
+            Op::CreateFilament(new) => {
+                let filament = self.create_filament(new, now)?;
+                Ok(self.filament_reply(filament))
+            }
             Op::CreateJob(new) => self.create_job(new, now).map(Reply::Job),
             Op::SetJobStatus { job, to } => self.set_job_status(job, *to, now).map(Reply::Job),
             Op::Barrier => Ok(Reply::Barrier),
@@ -146,9 +149,17 @@ impl State {
             }
             Op::UpdatePrinter(change) => self.update_printer(change, now).map(Reply::Printer),
             Op::DeletePrinter(target) => self.delete_printer(target),
-            Op::UpdateFilament(change) => self.update_filament(change, now).map(Reply::Filament),
+            Op::UpdateFilament(change) => {
+                let filament = self.update_filament(change, now)?;
+                Ok(self.filament_reply(filament))
+            }
             Op::DeleteFilament(target) => self.delete_filament(target),
         }
+    }
+
+    fn filament_reply(&self, filament: Filament) -> Reply {
+        let version = self.version_of(&filament);
+        Reply::Filament { filament, version }
     }
 
     fn found_cluster(&mut self, proposed: ClusterId) -> ClusterId {

@@ -15,6 +15,7 @@ use super::weight::Grams;
 pub const JOBS_NAMED_MAX: usize = 10;
 
 impl State {
+    /// The printer as it is to be. What it is already neither makes a new version nor an event.
     pub(super) fn update_printer(
         &mut self,
         change: &PrinterChange,
@@ -27,12 +28,16 @@ impl State {
         put(&mut after.model, change.model.as_ref());
         refuse_empty("/company", &after.company)?;
         refuse_empty("/model", &after.model)?;
+        if after == before {
+            return Ok(after);
+        }
         after.updated_at = before.updated_at.max(now);
         after.modified_index = self.applied_index;
         self.put_printer(&after);
         Ok(after)
     }
 
+    /// The filament as it is to be; likewise.
     pub(super) fn update_filament(
         &mut self,
         change: &FilamentChange,
@@ -49,6 +54,9 @@ impl State {
         put(&mut after.remaining_weight_in_grams, remaining);
         refuse_empty("/color", &after.color)?;
         refuse_weights(&after)?;
+        if after == before {
+            return Ok(after);
+        }
         after.updated_at = before.updated_at.max(now);
         after.modified_index = self.applied_index;
         self.put_filament(&after);

@@ -26,8 +26,13 @@ pub struct Outcome {
 pub enum Reply {
     /// The printer as created or changed.
     Printer(Printer),
-    /// The filament as created or changed.
-    Filament(Filament),
+    /// The filament as created or changed, or as it was already.
+    Filament {
+        /// The filament.
+        filament: Filament,
+        /// Its version, in which its jobs count.
+        version: u64,
+    },
     /// The print job as created or changed.
     Job(PrintJob),
     /// The barrier has been passed.

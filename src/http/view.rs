@@ -58,11 +58,11 @@ impl<'a> View<'a> {
     pub fn of_reply(reply: &'a Reply) -> Option<View<'a>> {
         match reply {
             Reply::Printer(printer) => Some(View::Printer(printer)),
-            Reply::Filament(filament) => Some(View::Filament(FilamentView {
+            Reply::Filament { filament, version } => Some(View::Filament(FilamentView {
                 filament,
                 // Commands answer with a filament only when no job that holds any of it is left.
                 available_weight_in_grams: filament.remaining_weight_in_grams,
-                version: filament.modified_index,
+                version: *version,
             })),
             Reply::Job(job) => Some(View::Job(job)),
             Reply::Barrier

@@ -35,7 +35,7 @@ fn update_printer(farm: &mut Farm, change: PrinterChange) -> Printer {
 
 fn update_filament(farm: &mut Farm, change: FilamentChange) -> Filament {
     match farm.run(Op::UpdateFilament(change)) {
-        Ok(Reply::Filament(filament)) => filament,
+        Ok(Reply::Filament { filament, .. }) => filament,
         other => panic!("no filament: {other:?}"),
     }
 }
@@ -287,4 +287,37 @@ fn a_filament_has_a_new_version_when_more_or_less_of_it_is_available() {
     assert!(matches!(late, Refusal::OtherVersion { .. }), "{late:?}");
     farm.run(Op::DeleteFilament(of_version(1, &[version(&farm)])))
         .expect("it is of that version");
+}
+
+/// The version of a filament counts its jobs in, and is answered all the same.
+#[test]
+fn what_is_so_already_makes_neither_a_version_nor_an_event() {
+    let mut farm = Farm::stocked();
+    farm.job(7);
+    farm.set(&number(1), JobStatus::Canceled).unwrap();
+    let (printer, filament) = (
+        farm.state.printer("1").unwrap().clone(),
+        farm.state.filament("1").unwrap().clone(),
+    );
+    let version = farm.state.version_of(&filament);
+    let events = farm.state.events().len();
+    farm.now = 2_000;
+    for model in [None, Some(printer.model.clone())] {
+        let target = of_version(1, &[printer.modified_index]);
+        let change = PrinterChange {
+            model,
+            ..printer_change(target)
+        };
+        assert_eq!(update_printer(&mut farm, change), printer);
+    }
+    for color in [None, Some(filament.color.clone())] {
+        let change = FilamentChange {
+            color,
+            ..filament_change(of_version(1, &[version]))
+        };
+        let filament = filament.clone();
+        let reply = Reply::Filament { filament, version };
+        assert_eq!(farm.run(Op::UpdateFilament(change)), Ok(reply));
+    }
+    assert_eq!(farm.state.events().len(), events);
 }

@@ -214,7 +214,8 @@ pub fn outcomes() -> Vec<(&'static str, Outcome)> {
     let mut all = vec![("replayed", replayed)];
     let mut add = |name, result| all.push((name, Outcome::new(300, result)));
     add("printer", Ok(Reply::Printer(printer)));
-    add("filament", Ok(Reply::Filament(filament)));
+    let version = state.version_of(&filament);
+    add("filament", Ok(Reply::Filament { filament, version }));
     add("job", Ok(Reply::Job(job)));
     add("barrier", Ok(Reply::Barrier));
     for (name, refusal) in refusals() {

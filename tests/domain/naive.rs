@@ -204,7 +204,10 @@ impl Naive {
                     modified_index: index,
                 };
                 self.filaments.push(filament.clone());
-                Ok(Reply::Filament(filament))
+                Ok(Reply::Filament {
+                    filament,
+                    version: index,
+                })
             }
             Op::CreateJob(new) => {
                 let weight = new.print_weight_in_grams.get();
@@ -297,6 +300,9 @@ impl Naive {
                 after.model = change.model.clone().unwrap_or(after.model);
                 non_empty("/company", &after.company)?;
                 non_empty("/model", &after.model)?;
+                if after == self.printers[place] {
+                    return Ok(Reply::Printer(after));
+                }
                 after.updated_at = after.updated_at.max(now);
                 after.modified_index = index;
                 self.printers[place] = after.clone();
@@ -326,10 +332,15 @@ impl Naive {
                         ),
                     });
                 }
-                after.updated_at = after.updated_at.max(now);
-                after.modified_index = index;
-                self.filaments[place] = after.clone();
-                Ok(Reply::Filament(after))
+                if after != self.filaments[place] {
+                    after.updated_at = after.updated_at.max(now);
+                    after.modified_index = index;
+                    self.filaments[place] = after.clone();
+                }
+                Ok(Reply::Filament {
+                    version: self.version_of(&after),
+                    filament: after,
+                })
             }
             Op::DeletePrinter(target) => {
                 let place = self.place(Kind::Printer, target)?;

@@ -178,7 +178,7 @@ impl Farm {
 
     pub fn filament(&mut self, id: Option<Id>, total: u64) -> Filament {
         match self.run(new_filament(id, total, None)) {
-            Ok(Reply::Filament(filament)) => filament,
+            Ok(Reply::Filament { filament, .. }) => filament,
             other => panic!("no filament: {other:?}"),
         }
     }
