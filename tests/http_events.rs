@@ -8,12 +8,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::StatusCode;
 use http_body_util::BodyExt;
+use http_support::stream::{Stream, resumed, stream_request};
 use http_support::{Answer, Api, DEADLINE, FILAMENTS, JOBS, PRINTERS, request};
 use raft3d::client::http::HttpClient;
 use raft3d::domain::command::{NewPrinter, Op};
 use raft3d::domain::events::export::Replay;
 use raft3d::domain::settings::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -212,74 +213,6 @@ async fn a_position_that_is_gone_is_refused_with_the_ones_that_are_not() {
         .get(&format!("{EVENTS}?after=1000&consistency=eventual"))
         .await;
     assert_eq!(patient.expect(200).text, "[]");
-}
-
-fn stream_request(path: &str) -> axum::http::Request<Body> {
-    let mut request = request("GET", path, Body::empty());
-    let accept = "application/json;q=0.5, text/event-stream".parse().unwrap();
-    request.headers_mut().insert("accept", accept);
-    request
-}
-
-fn resumed(path: &str, last_event_id: u64) -> axum::http::Request<Body> {
-    let mut request = stream_request(path);
-    let headers = request.headers_mut();
-    headers.insert("last-event-id", last_event_id.into());
-    request
-}
-
-/// A stream of events, read block by block.
-struct Stream {
-    body: Body,
-    text: String,
-}
-
-impl Stream {
-    async fn open(api: &Api, request: axum::http::Request<Body>) -> Stream {
-        let response = api.router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        let headers = response.headers();
-        assert_eq!(headers["content-type"], "text/event-stream");
-        assert_eq!(headers["cache-control"], "no-store");
-        assert_eq!(headers["x-accel-buffering"], "no");
-        Stream {
-            body: response.into_body(),
-            text: String::new(),
-        }
-    }
-
-    /// The next block without its end; `None` at the end of the stream.
-    async fn block(&mut self) -> Option<String> {
-        loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let block = block.to_owned();
-                self.text = rest.to_owned();
-                return Some(block);
-            }
-            let frame = timeout(DEADLINE, self.body.frame()).await;
-            let frame = frame.expect("the stream should go on")?;
-            let data = frame.unwrap().into_data().unwrap();
-            self.text.push_str(std::str::from_utf8(&data).unwrap());
-        }
-    }
-
-    /// The next event: its id, kind and data; blocks without an event are passed over.
-    async fn event(&mut self) -> (u64, String, Value) {
-        loop {
-            let block = self.block().await.expect("the stream should go on");
-            let field = |name: &str| {
-                let mut lines = block.lines();
-                lines
-                    .find_map(|line| line.strip_prefix(name))
-                    .map(str::to_owned)
-            };
-            if let Some(data) = field("data: ") {
-                let id = field("id: ").unwrap().parse().unwrap();
-                let kind = field("event: ").unwrap();
-                return (id, kind, serde_json::from_str(&data).unwrap());
-            }
-        }
-    }
 }
 
 #[tokio::test]

@@ -43,8 +43,8 @@ pub enum EventsVerb {
         /// Only events of this kind, such as job.done
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
-        /// Only events of these objects: printer, filament, job, cluster, node or settings, or one
-        /// of them, as in printer:3
+        /// Only events of these objects: printer, filament, job, cluster, node, settings or token,
+        /// or one of them, as in printer:3
         #[arg(long, value_name = "OBJECT")]
         object: Option<String>,
     },
@@ -301,11 +301,15 @@ fn show(format: Format, event: &Value) -> Result<(), ClientError> {
         Value::Null => text(&change["object"]),
         id => format!("{} {}", text(&change["object"]), text(id)),
     });
+    let actor = &event["actor"]["name"];
     print_line(&format!(
-        "{:>8}  {}  {:<16}  {}",
+        "{:>8}  {}  {:<16}  {}{}",
         event["index"],
         text(&event["time"]),
         text(&event["kind"]),
-        objects.collect::<Vec<_>>().join(", ")
+        objects.collect::<Vec<_>>().join(", "),
+        actor
+            .as_str()
+            .map_or_else(String::new, |name| format!("  by {name}")),
     ))
 }

@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::state::State;
 use super::table::Table;
 use super::time::Timestamp;
+use super::tokens::Token;
 use crate::identity::ClusterId;
 use crate::sabotage;
 
@@ -112,9 +113,11 @@ impl State {
 
     /// Carries out a command and keeps what it changed as the event of its index.
     fn execute(&mut self, index: u64, command: &Command) -> Result<Reply, Refusal> {
+        // First, as it may be that his own token ends with it.
+        let actor = self.tokens.named(command.actor);
         let result = self.carry_out(command);
         self.events
-            .close(index, command, self.settings.event_retention);
+            .close(index, command, actor, self.settings.event_retention);
         result
     }
 
@@ -137,10 +140,12 @@ impl State {
                 refuse_first(new.problems())?;
                 let tokens = Arc::make_mut(&mut self.tokens);
                 let token = tokens.create(new, command.actor, now, self.log_time)?;
+                self.events.note(None, Some(token_facts(&token)));
                 Ok(Reply::Token(token))
             }
             Op::RevokeToken(id) => {
                 let token = Arc::make_mut(&mut self.tokens).revoke(*id)?;
+                self.events.note(Some(token_facts(&token)), None);
                 Ok(Reply::TokenRevoked(token))
             }
             Op::NoteTokenUses(uses) => {
@@ -336,6 +341,10 @@ impl State {
         self.events
             .note(Some(Object::Job(before)), Some(Object::Job(after)));
     }
+}
+
+fn token_facts(token: &Token) -> Object {
+    Object::Token(Arc::new(token.into()))
 }
 
 fn refuse_first(problems: Vec<FieldProblem>) -> Result<(), Refusal> {

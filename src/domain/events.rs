@@ -22,6 +22,7 @@ use super::model::{Filament, PrintJob, Printer};
 use super::roster::NodeEntry;
 use super::settings::Settings;
 use super::time::Timestamp;
+use super::tokens::{NamedActor, TokenFacts};
 use crate::identity::ClusterId;
 
 /// Most bytes of text in the events kept: a bound on their memory where objects are large. Beyond
@@ -35,6 +36,8 @@ pub struct Event {
     pub index: u64,
     /// When the accepting node took the request. Clocks of nodes differ: the index is the order.
     pub time: Timestamp,
+    /// Who had it done; nothing where nobody was asked for a token, and of what nodes do by themselves.
+    pub actor: Option<NamedActor>,
     /// Whether the object created was given the next free integer as its id.
     pub id_assigned: bool,
     /// What was asked for first, then what followed from it; never empty.
@@ -65,6 +68,8 @@ pub enum Object {
     Node(Arc<NodeEntry>),
     /// The cluster's settings.
     Settings(Settings),
+    /// An API token, without its secret's digest and its uses.
+    Token(Arc<TokenFacts>),
 }
 
 /// What kind of thing happened to what kind of object: printed as `printer.created`, `job.running`.
@@ -94,11 +99,13 @@ impl Serialize for EventKind {
 }
 
 /// The names of all kinds of object, as [`Object::name`] gives them.
-pub const OBJECT_NAMES: [&str; 6] = ["printer", "filament", "job", "cluster", "node", "settings"];
+pub const OBJECT_NAMES: [&str; 7] = [
+    "printer", "filament", "job", "cluster", "node", "settings", "token",
+];
 
 /// Everything that may happen to an object, as [`Change::kind`] calls it.
-pub const VERBS: [&str; 7] = [
-    "created", "updated", "deleted", "queued", "running", "done", "canceled",
+pub const VERBS: [&str; 8] = [
+    "created", "updated", "deleted", "queued", "running", "done", "canceled", "revoked",
 ];
 
 impl Object {
@@ -111,6 +118,7 @@ impl Object {
             Object::Cluster(_) => "cluster",
             Object::Node(_) => "node",
             Object::Settings(_) => "settings",
+            Object::Token(_) => "token",
         }
     }
 
@@ -121,6 +129,7 @@ impl Object {
             Object::Filament(filament) => Some(filament.id.clone()),
             Object::Job(job) => Some(job.id.clone()),
             Object::Node(entry) => Id::from_integer(entry.node_id.into()).ok(),
+            Object::Token(token) => Id::from_integer(i64::try_from(token.id).ok()?).ok(),
             Object::Cluster(_) | Object::Settings(_) => None,
         }
     }
@@ -132,6 +141,9 @@ impl Object {
             Object::Filament(filament) => filament.color.len(),
             Object::Job(job) => job.filepath.len(),
             Object::Node(entry) => entry.record.http_addr.len(),
+            Object::Token(token) => {
+                token.name.len() + token.created_by.as_ref().map_or(0, String::len)
+            }
             Object::Cluster(_) | Object::Settings(_) => 0,
         }
     }
@@ -154,11 +166,12 @@ impl Change {
         }
     }
 
-    /// What happened: a new status of a job is the kind of change, of all else there are
-    /// `created`, `updated` and `deleted`.
+    /// What happened: a new status of a job is the kind of change, the end of a token is `revoked`,
+    /// of all else there are `created`, `updated` and `deleted`.
     pub fn kind(&self) -> EventKind {
         let verb = match (&self.before, &self.after) {
             (None, _) => "created",
+            (Some(Object::Token(_)), None) => "revoked",
             (_, None) => "deleted",
             (Some(Object::Job(before)), Some(Object::Job(after)))
                 if before.status != after.status =>
@@ -187,8 +200,16 @@ impl Event {
         self.changes.first().map_or(none, Change::kind)
     }
 
+    /// Whether it tells of tokens, which are for admins alone.
+    pub fn is_of_tokens(&self) -> bool {
+        let mut objects = self.changes.iter().filter_map(Change::object);
+        objects.any(|object| matches!(object, Object::Token(_)))
+    }
+
     fn text_bytes(&self) -> u64 {
-        self.changes.iter().map(Change::text_bytes).sum::<usize>() as u64
+        let name = self.actor.as_ref().map_or(0, |actor| actor.name.len());
+        let changes = self.changes.iter().map(Change::text_bytes);
+        (name + changes.sum::<usize>()) as u64
     }
 }
 
@@ -253,13 +274,20 @@ impl Events {
         }
     }
 
-    /// Makes an event of what was noted since the last command, if anything was.
-    pub(super) fn close(&mut self, index: u64, command: &Command, retention: u64) {
+    /// Makes an event of what was noted since the last command, if anything was: `actor` had it done.
+    pub(super) fn close(
+        &mut self,
+        index: u64,
+        command: &Command,
+        actor: Option<NamedActor>,
+        retention: u64,
+    ) {
         if !self.changes.is_empty() {
             let changes = std::mem::take(&mut self.changes);
             self.push(Event {
                 index,
                 time: command.stamped_at,
+                actor,
                 id_assigned: command.op.leaves_id_open(),
                 changes,
             });

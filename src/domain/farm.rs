@@ -165,7 +165,7 @@ impl Farm {
                 Object::Printer(row) => share(&self.printers, row),
                 Object::Filament(row) => share(&self.filaments, row),
                 Object::Job(row) => share(&self.jobs, row),
-                Object::Cluster(_) | Object::Node(_) | Object::Settings(_) => {}
+                Object::Cluster(_) | Object::Node(_) | Object::Settings(_) | Object::Token(_) => {}
             }
         }
     }
@@ -177,7 +177,8 @@ impl Farm {
             Some(Object::Printer(_)) => turn(&mut self.printers, from, to),
             Some(Object::Filament(_)) => turn(&mut self.filaments, from, to),
             Some(Object::Job(_)) => turn(&mut self.jobs, from, to),
-            Some(Object::Cluster(_) | Object::Node(_) | Object::Settings(_)) | None => true,
+            Some(Object::Cluster(_) | Object::Node(_) | Object::Settings(_) | Object::Token(_))
+            | None => true,
         }
     }
 

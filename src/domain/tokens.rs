@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
 
 use super::command::FieldProblem;
 use super::outcome::Refusal;
@@ -165,6 +166,59 @@ pub enum Actor {
     AdminFile,
 }
 
+impl Actor {
+    /// The token's id, if he holds one.
+    pub fn token(self) -> Option<u64> {
+        match self {
+            Actor::Token(id) => Some(id),
+            Actor::AdminFile => None,
+        }
+    }
+}
+
+/// Who had something done, as events name him: they may be read when the token is long gone, and its
+/// name another's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EventActor)]
+pub struct NamedActor {
+    /// The id of the token that was shown, which is never given twice; none of a node's admin token
+    /// file.
+    #[schema(minimum = 1)]
+    pub token: Option<u64>,
+    /// What he was called then.
+    pub name: String,
+}
+
+/// What events tell of a token: all that neither changes nor helps to forge it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenFacts {
+    /// The token's id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// What its holder may do.
+    pub role: AccessRole,
+    /// When its creation was accepted.
+    pub created_at: Timestamp,
+    /// From when on it is worth nothing; never if not given.
+    pub expires_at: Option<Timestamp>,
+    /// Who had it made; nothing if nobody was asked for a token.
+    pub created_by: Option<String>,
+}
+
+impl From<&Token> for TokenFacts {
+    fn from(token: &Token) -> TokenFacts {
+        TokenFacts {
+            id: token.id,
+            name: token.name.clone(),
+            role: token.role,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            created_by: token.created_by.clone(),
+        }
+    }
+}
+
 /// What the holder of a node's admin token file is called.
 pub const ADMIN_FILE_NAME: &str = "admin token file";
 
@@ -210,6 +264,15 @@ impl Tokens {
             Actor::Token(id) => self.get(id).map(|token| token.name.as_str()),
             Actor::AdminFile => Some(ADMIN_FILE_NAME),
         }
+    }
+
+    /// `actor` as events name him, if there is such an actor.
+    pub(super) fn named(&self, actor: Option<Actor>) -> Option<NamedActor> {
+        let actor = actor?;
+        Some(NamedActor {
+            token: actor.token(),
+            name: self.name_of(actor)?.to_owned(),
+        })
     }
 
     /// Refuses what the holder of a token that is gone, or has expired at log time `now`, had

@@ -19,6 +19,7 @@ pub struct Export {
     state: State,
     base: Farm,
     end: End,
+    with_tokens: bool,
     next: Part,
 }
 
@@ -33,8 +34,9 @@ enum Part {
 }
 
 impl Export {
-    /// The file of all events in `state`. O(n log n) of them, and O(n) of the objects.
-    pub fn of(state: State) -> Result<Export, Contradiction> {
+    /// The file of all events in `state`, those of tokens `with_tokens` only; it leads to the same
+    /// farm without them. O(n log n) of the events, and O(n) of the objects.
+    pub fn of(state: State, with_tokens: bool) -> Result<Export, Contradiction> {
         Ok(Export {
             base: state.base_farm()?,
             end: End {
@@ -42,6 +44,7 @@ impl Export {
                 farm_hash: Some(hex(&state.farm_hash())),
             },
             state,
+            with_tokens,
             next: Part::Header,
         })
     }
@@ -85,8 +88,8 @@ impl Export {
 
     fn write_events(&self, chunk: &mut Vec<u8>, after: u64) -> Result<Part, serde_json::Error> {
         let events = self.state.events().after(after).into_iter().flatten();
-        for event in events.map(Arc::as_ref) {
-            let event: &Event = event;
+        let visible = |event: &&Event| self.with_tokens || !event.is_of_tokens();
+        for event in events.map(Arc::as_ref).filter(visible) {
             write(chunk, &Line::Event(EventView::from(event)))?;
             if chunk.len() >= CHUNK_SIZE {
                 return Ok(Part::Events(event.index));

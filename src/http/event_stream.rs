@@ -2,7 +2,8 @@
 //!
 //! A stream reads the state when its client is ready for more, so that a slow client costs no
 //! memory: it falls behind, until the events that it wants are not kept any more. Then the stream
-//! ends, and the next one is refused with the reason.
+//! ends, and the next one is refused with the reason. It also ends once its client's token is revoked
+//! or has expired.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -19,6 +20,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use super::access::Pass;
 use super::events::{Filter, SCAN_MAX, check_position};
 use super::headers;
 use super::problem::{Problem, ProblemType};
@@ -106,6 +108,7 @@ pub async fn open<C: Consensus>(
     params: &Params,
     filter: Filter,
     position: Option<u64>,
+    pass: Pass,
 ) -> Result<Response, Problem> {
     let place = streams.enter()?;
     if params.get("limit").is_some() {
@@ -122,6 +125,7 @@ pub async fn open<C: Consensus>(
     let feed = Feed {
         service,
         filter,
+        pass,
         connections: streams.connections.clone(),
         position,
         told: position,
@@ -147,6 +151,8 @@ pub async fn open<C: Consensus>(
 struct Feed<C> {
     service: FarmService<C>,
     filter: Filter,
+    /// What its client was let through with: the stream ends with it.
+    pass: Pass,
     connections: Connections,
     /// All events up to there were looked at.
     position: u64,
@@ -192,6 +198,9 @@ impl<C: Consensus> Feed<C> {
 
     async fn wait_for_chunk(&mut self) -> Bytes {
         loop {
+            if let Err(reason) = self.pass.check(self.service.local_state().tokens()) {
+                return self.end(reason);
+            }
             match self.look() {
                 Ok(Found::Chunk(chunk)) => return chunk.into(),
                 Ok(Found::NotYet) => {
@@ -207,6 +216,7 @@ impl<C: Consensus> Feed<C> {
             tokio::select! {
                 () = self.connections.leaving() => return self.end("this node is stopping"),
                 () = self.service.wait_applied(self.position + 1) => {}
+                () = self.pass.expires() => {}
                 () = sleep_until(self.heartbeat) => return self.beat(),
             }
         }

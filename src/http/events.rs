@@ -3,12 +3,15 @@
 //! A position is a log index, and means that all events up to there are known. Any node can go on
 //! from any position that it still has the events behind.
 
+use std::io;
+
 use axum::extract::{Extension, State};
 use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use super::access::Pass;
 use super::download::Downloads;
 use super::event_export::Export;
 use super::event_stream::{self, Streams};
@@ -20,7 +23,7 @@ use super::problem::{Problem, ProblemType};
 use super::query::Params;
 use crate::consensus::Consensus;
 use crate::domain::events::json::EventView;
-use crate::domain::events::{Event, OBJECT_NAMES, VERBS};
+use crate::domain::events::{Change, Event, OBJECT_NAMES, VERBS};
 use crate::domain::id::Id;
 use crate::domain::state::State as FarmState;
 use crate::service::{Consistency, FarmService};
@@ -74,17 +77,18 @@ struct EventParams {
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(streams): Extension<Streams>,
+    Extension(pass): Extension<Pass>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let params = Params::parse(&uri, &PARAMS)?;
-    let filter = Filter::of(&params)?;
+    let filter = Filter::of(&params, pass.sees_tokens())?;
     if accepts(&headers, event_stream::CONTENT_TYPE) {
         let position = match headers.get(LAST_EVENT_ID) {
             Some(id) => Some(last_event_id(id)?),
             None => after(&params)?,
         };
-        event_stream::open(service, &streams, &params, filter, position).await
+        event_stream::open(service, &streams, &params, filter, position, pass).await
     } else {
         page(&service, &params, &filter).await
     }
@@ -105,17 +109,23 @@ pub async fn get<C: Consensus>(
 pub async fn export<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(downloads): Extension<Downloads>,
+    Extension(pass): Extension<Pass>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let params = Params::parse(&uri, &["consistency"])?;
     let place = downloads.enter()?;
     let state = service.read(params.consistency()?).await?;
     let index = state.applied_index();
-    let export = settle(move || Export::of(state)).await?;
+    let with_tokens = pass.sees_tokens();
+    let export = settle(move || Export::of(state, with_tokens)).await?;
     let export = export.map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
-    let chunks = stream::unfold((export, place), async |(mut export, place)| {
-        let chunk = export.next_chunk().transpose()?;
-        Some((chunk, (export, place)))
+    let chunks = stream::unfold((export, place), move |(mut export, place)| {
+        let ended = pass.check(service.local_state().tokens());
+        let chunk = match ended {
+            Ok(()) => export.next_chunk().map_err(io::Error::from).transpose(),
+            Err(reason) => Some(Err(io::Error::other(reason))),
+        };
+        async move { Some((chunk?, (export, place))) }
     });
     let mut response = axum::body::Body::from_stream(chunks).into_response();
     let headers = response.headers_mut();
@@ -216,10 +226,12 @@ pub struct Filter {
     kind: Option<String>,
     object: Option<String>,
     id: Option<Id>,
+    /// Whether the client may see events of tokens at all.
+    sees_tokens: bool,
 }
 
 impl Filter {
-    fn of(params: &Params) -> Result<Filter, Problem> {
+    fn of(params: &Params, sees_tokens: bool) -> Result<Filter, Problem> {
         let refuse = |detail| Problem::new(ProblemType::InvalidParameter, detail);
         let kind = params.get("kind");
         let known = |kind: &str| {
@@ -248,12 +260,14 @@ impl Filter {
             kind: kind.map(str::to_owned),
             object: object.map(str::to_owned),
             id,
+            sees_tokens,
         })
     }
 
     /// Whether `event` is one of those asked for.
     pub fn matches(&self, event: &Event) -> bool {
-        event.changes.iter().any(|change| {
+        let visible = self.sees_tokens || !event.is_of_tokens();
+        let asked_for = |change: &Change| {
             let kind = self.kind.as_ref();
             let object = change.object();
             kind.is_none_or(|kind| change.kind().is(kind))
@@ -261,7 +275,8 @@ impl Filter {
                     .is_none_or(|name| object.is_some_and(|object| object.name() == name))
                 && (self.id.as_ref())
                     .is_none_or(|id| object.and_then(|object| object.id()).as_ref() == Some(id))
-        })
+        };
+        visible && event.changes.iter().any(asked_for)
     }
 }
 

@@ -1,18 +1,19 @@
 //! Events: one for each command that changed something, telling all of it.
 
-use raft3d::domain::command::Op;
+use raft3d::domain::command::{Command, Op};
 use raft3d::domain::events::json::{EventRead, EventView};
 use raft3d::domain::events::{Change, Dropped, Event, Object, TEXT_BYTES_MAX};
 use raft3d::domain::model::JobStatus;
 use raft3d::domain::outcome::{Refusal, Reply};
 use raft3d::domain::settings::{EVENT_RETENTION_MAX, Settings};
 use raft3d::domain::state::State;
+use raft3d::domain::tokens::Actor;
 use serde_json::json;
 
 use crate::golden;
 use crate::support::{
-    Farm, cluster_id, command, keyed, new_filament, new_job, new_printer, node_entry, number,
-    snapshot, text,
+    Farm, cluster_id, command, keyed, new_filament, new_job, new_printer, new_token, node_entry,
+    number, snapshot, text,
 };
 
 /// Index and kind of each event behind `after`.
@@ -272,6 +273,13 @@ fn events_are_json_and_come_back() {
     farm.run(Op::FoundCluster(cluster_id(1))).unwrap();
     farm.run(Op::AnnounceNode(node_entry(1, 8081, 1))).unwrap();
     set_retention(&mut farm, 77);
+    farm.run(new_token("alice", 1)).unwrap();
+    for actor in [Actor::Token(1), Actor::AdminFile] {
+        let command = command(1, new_printer(None));
+        let actor = Some(actor);
+        farm.apply(&Command { actor, ..command }).result.unwrap();
+    }
+    farm.run(Op::RevokeToken(1)).unwrap();
     for event in farm.state.events().iter() {
         let json = serde_json::to_string(&EventView::from(event.as_ref())).unwrap();
         let read: EventRead = serde_json::from_str(&json).unwrap();

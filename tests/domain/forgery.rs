@@ -214,6 +214,7 @@ fn event(index: u64, id_assigned: bool, changes: Vec<Change>) -> Event {
     Event {
         index,
         time: at(200),
+        actor: None,
         id_assigned,
         changes,
     }

@@ -9,7 +9,7 @@ use raft3d::domain::roster::NodeEntry;
 use raft3d::domain::settings::Settings;
 use raft3d::domain::state::JobFilter;
 use raft3d::domain::time::Timestamp;
-use raft3d::domain::tokens::{Actor, NewToken, Token};
+use raft3d::domain::tokens::{Actor, NewToken, Token, TokenFacts};
 use raft3d::domain::weight::Grams;
 use raft3d::identity::ClusterId;
 
@@ -87,13 +87,15 @@ impl Naive {
     fn everything(&self) -> serde_json::Value {
         let mut nodes = self.nodes.clone();
         nodes.sort_by_key(|entry| entry.node_id);
+        let tokens = self.tokens.iter().map(TokenFacts::from);
         serde_json::json!([
             self.printers,
             self.filaments,
             self.jobs,
             self.cluster,
             nodes,
-            self.settings
+            self.settings,
+            tokens.collect::<Vec<_>>(),
         ])
     }
 

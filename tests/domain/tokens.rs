@@ -1,8 +1,10 @@
 //! Tokens: names and bounds, expiry and revocation at apply, and whose idempotency keys are whose.
 
 use raft3d::domain::command::{Command, Op};
+use raft3d::domain::events::json::EventView;
 use raft3d::domain::outcome::{Outcome, Refusal, Reply};
 use raft3d::domain::tokens::{AccessRole, Actor, NAME_LEN_MAX, NewToken, TOKENS_MAX, Token};
+use serde_json::json;
 
 use crate::support::{
     Farm, at, command, keyed, new_printer, new_token, new_token_until, snapshot, token_digest,
@@ -208,4 +210,52 @@ fn tokens_are_in_the_snapshot() {
         raft3d::domain::state::State::read_snapshot(&mut bytes.as_slice()).expect("a snapshot");
     assert_eq!(read.state.tokens(), farm.state.tokens());
     assert_eq!(created(read.run(new_token("carol", 3))).id, 3);
+}
+
+/// What is kept for a long time and read by many holds nothing that helps to forge a token.
+#[test]
+fn events_tell_of_tokens_and_who_did_what_without_a_secret() {
+    let mut farm = Farm::new();
+    created(farm.run(new_token("alice", 7)));
+    let alice = Actor::Token(1);
+    let outcome = farm.apply(&by(alice, command(1, new_printer(None))));
+    outcome.result.unwrap();
+    let used = Op::NoteTokenUses(vec![(1, at(1_000))]);
+    farm.run(used).unwrap();
+    // Its own end is still the holder's doing.
+    let outcome = farm.apply(&by(alice, command(1, Op::RevokeToken(1))));
+    outcome.result.unwrap();
+    let outcome = farm.apply(&by(Actor::AdminFile, command(1, new_printer(None))));
+    outcome.result.unwrap();
+
+    let shown: Vec<_> = (farm.state.events().iter())
+        .map(|event| serde_json::to_value(EventView::from(event.as_ref())).unwrap())
+        .collect();
+    let told: Vec<_> = shown
+        .iter()
+        .map(|event| json!([event["index"], event["kind"], event["actor"]]))
+        .collect();
+    let alice = json!({"token": 1, "name": "alice"});
+    let file = json!({"token": null, "name": "admin token file"});
+    assert_eq!(
+        json!(told),
+        json!([
+            [1, "token.created", null],
+            [2, "printer.created", alice],
+            [4, "token.revoked", alice],
+            [5, "printer.created", file],
+        ])
+    );
+    let facts = json!({
+        "id": 1, "name": "alice", "role": "viewer", "created_at": "1970-01-01T00:00:01.000Z",
+        "expires_at": null, "created_by": null,
+    });
+    assert_eq!(shown[0]["changes"][0]["after"], facts);
+    assert_eq!(shown[2]["changes"][0]["before"], facts);
+    for event in farm.state.events().iter() {
+        let bytes = postcard::to_allocvec(event.as_ref()).unwrap();
+        let digest = token_digest(7).0;
+        let has_digest = bytes.windows(digest.len()).any(|bytes| bytes == digest);
+        assert!(!has_digest, "{event:?}");
+    }
 }

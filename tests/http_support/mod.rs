@@ -5,6 +5,7 @@
 
 #[path = "../exposition/mod.rs"]
 pub mod exposition;
+pub mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

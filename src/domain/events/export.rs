@@ -68,7 +68,7 @@ impl<'a> Line<'a> {
             Object::Printer(printer) => Some(Line::Printer(printer)),
             Object::Filament(filament) => Some(Line::Filament(filament)),
             Object::Job(job) => Some(Line::Job(job)),
-            Object::Cluster(_) | Object::Node(_) | Object::Settings(_) => None,
+            Object::Cluster(_) | Object::Node(_) | Object::Settings(_) | Object::Token(_) => None,
         }
     }
 }

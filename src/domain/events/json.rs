@@ -11,12 +11,15 @@ use serde_json::Value;
 use super::{Change, Event, EventKind, Object};
 use crate::domain::id::Id;
 use crate::domain::time::Timestamp;
+use crate::domain::tokens::NamedActor;
 
 /// An event to be written as JSON.
 #[derive(Debug, Serialize)]
 pub struct EventView<'a> {
     index: u64,
     time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a NamedActor>,
     kind: EventKind,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     id_assigned: bool,
@@ -46,6 +49,7 @@ impl Serialize for Plain<'_> {
             Object::Cluster(id) => id.serialize(serializer),
             Object::Node(entry) => entry.serialize(serializer),
             Object::Settings(settings) => settings.serialize(serializer),
+            Object::Token(token) => token.serialize(serializer),
         }
     }
 }
@@ -55,6 +59,7 @@ impl<'a> From<&'a Event> for EventView<'a> {
         EventView {
             index: event.index,
             time: event.time,
+            actor: event.actor.as_ref(),
             kind: event.kind(),
             id_assigned: event.id_assigned,
             changes: event.changes.iter().map(ChangeView::from).collect(),
@@ -81,6 +86,8 @@ pub struct EventRead {
     index: u64,
     time: Timestamp,
     #[serde(default)]
+    actor: Option<NamedActor>,
+    #[serde(default)]
     id_assigned: bool,
     changes: Vec<ChangeRead>,
 }
@@ -100,6 +107,7 @@ impl TryFrom<EventRead> for Event {
         Ok(Event {
             index: read.index,
             time: read.time,
+            actor: read.actor,
             id_assigned: read.id_assigned,
             changes: changes.collect::<Result<_, _>>()?,
         })
@@ -133,6 +141,7 @@ fn read_object(name: &str, value: Value) -> Result<Object, serde_json::Error> {
         "cluster" => serde_json::from_value(value).map(Object::Cluster),
         "node" => shared(value).map(Object::Node),
         "settings" => serde_json::from_value(value).map(Object::Settings),
+        "token" => shared(value).map(Object::Token),
         other => Err(serde::de::Error::custom(format!(
             "an object of a kind that this build does not know, `{other}`"
         ))),

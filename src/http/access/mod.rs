@@ -53,6 +53,7 @@ pub struct Caller {
     actor: Actor,
     name: String,
     role: AccessRole,
+    expires_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -69,6 +70,60 @@ impl Caller {
     /// What the caller may do.
     pub fn role(&self) -> AccessRole {
         self.role
+    }
+
+    /// What the caller is let through with, where tokens are demanded.
+    fn pass(&self) -> Pass {
+        Pass {
+            role: self.role,
+            token: self.actor.token(),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// What a request was let through with; an extension of each that is for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    role: AccessRole,
+    /// The token without which it would not have been.
+    token: Option<u64>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Pass {
+    /// Where no tokens are demanded: everybody may do everything.
+    const FREE: Pass = Pass {
+        role: AccessRole::Admin,
+        token: None,
+        expires_at: None,
+    };
+
+    /// Whether its holder may see what there is of tokens.
+    pub fn sees_tokens(&self) -> bool {
+        self.role >= AccessRole::Admin
+    }
+
+    /// Whether it still holds, as far as `tokens` and this node's clock tell; the error says why not.
+    pub fn check(&self, tokens: &Tokens) -> Result<(), &'static str> {
+        if self.expires_at.is_some_and(|end| end <= now()) {
+            return Err("the token that was shown has expired");
+        }
+        match self.token {
+            Some(id) if tokens.get(id).is_none() => Err("the token that was shown is revoked"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Resolves when the time may have come for [`Pass::check`] to fail, if the clock makes it.
+    pub async fn expires(&self) {
+        match self.expires_at {
+            None => std::future::pending().await,
+            Some(end) => {
+                let left = Duration::from_millis(end.millis_since(now()));
+                tokio::time::sleep(left).await;
+            }
+        }
     }
 }
 
@@ -121,6 +176,7 @@ impl Access {
                 actor: Actor::AdminFile,
                 name: ADMIN_FILE_NAME.to_owned(),
                 role: AccessRole::Admin,
+                expires_at: None,
             });
         }
         let token = tokens.find(&digest).ok_or(Invalid::Unknown)?;
@@ -133,6 +189,7 @@ impl Access {
             actor: Actor::Token(token.id),
             name: token.name.clone(),
             role: token.role,
+            expires_at: token.expires_at,
         })
     }
 
@@ -225,17 +282,22 @@ pub async fn check<C: Consensus>(
         Ok(caller) => caller,
         Err(refusal) => return refusal,
     };
+    let mut pass = Pass::FREE;
     match caller {
         Some(caller) => {
             Span::current().record("caller", caller.name());
-            if access.0.demands_tokens && caller.role < needed {
-                return forbidden(&caller, needed).into_response();
+            if access.0.demands_tokens {
+                if caller.role < needed {
+                    return forbidden(&caller, needed).into_response();
+                }
+                pass = caller.pass();
             }
             request.extensions_mut().insert(caller);
         }
         None if access.0.demands_tokens => return nobody(needed).into_response(),
         None => {}
     }
+    request.extensions_mut().insert(pass);
     next.run(request).await
 }
 

@@ -14,6 +14,7 @@ use crate::domain::events::{OBJECT_NAMES, VERBS};
 use crate::domain::id::{INTEGER_MAX, Id, TEXT_LEN_MAX};
 use crate::domain::model::{FilamentType, JobStatus};
 use crate::domain::time::Timestamp;
+use crate::domain::tokens::NamedActor;
 use crate::domain::weight::Grams;
 use crate::identity::{ClusterId, DirectoryId};
 
@@ -409,6 +410,9 @@ pub struct Event {
     index: u64,
     /// When the accepting node took the request
     time: Timestamp,
+    /// Who had it done, if he showed a token
+    #[schema(nullable = false)]
+    actor: Option<NamedActor>,
     /// The kind of the first change, such as `job.done`
     kind: String,
     /// Whether the object created was given the next free integer as its id
@@ -423,7 +427,7 @@ pub struct Event {
 pub struct EventChange {
     /// What happened, such as `filament.updated`
     kind: String,
-    /// `printer`, `filament`, `job`, `cluster`, `node` or `settings`
+    /// `printer`, `filament`, `job`, `cluster`, `node`, `settings` or `token`
     object: String,
     /// The object's id, if there are several of its kind
     #[schema(nullable = false)]
