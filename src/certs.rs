@@ -9,7 +9,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use crate::client::api::ClientError;
-use crate::client::print_line;
+use crate::client::output::print_line;
 use crate::tls::authority::{Authority, Pair, Validity, is_host};
 use crate::tls::certificate::Certificate;
 use crate::tls::files;

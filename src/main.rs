@@ -30,10 +30,10 @@ async fn run(command: Command) -> ExitCode {
                 |()| ExitCode::SUCCESS,
             );
         }
-        Command::Printers(args) => client::printers(args).await,
-        Command::Filaments(args) => client::filaments(args).await,
-        Command::Jobs(args) => client::jobs(args).await,
-        Command::Cluster(args) => client::cluster(args).await,
+        Command::Printers(args) => client::printers::run(args).await,
+        Command::Filaments(args) => client::filaments::run(args).await,
+        Command::Jobs(args) => client::jobs::run(args).await,
+        Command::Cluster(args) => client::cluster::run(args).await,
         Command::Health(args) => client::health::run(args).await,
         Command::Restore(args) => return shown(restore::run(&args)),
         Command::Recover(args) => return run_recover(&args),

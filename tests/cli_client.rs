@@ -20,21 +20,32 @@ struct Fake {
 /// One request.
 #[derive(Debug, Clone)]
 struct Seen {
+    method: String,
     target: String,
     key: Option<String>,
+    if_match: Option<String>,
     body: Value,
 }
 
 impl Seen {
     async fn read(request: Request) -> Seen {
         let target = request.uri().to_string();
-        let key = request.headers().get("Idempotency-Key");
-        let key = key.map(|key| key.to_str().unwrap().to_owned());
+        let method = request.method().to_string();
+        let [key, if_match] = ["Idempotency-Key", "If-Match"].map(|name| {
+            let value = request.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        });
         let bytes = axum::body::to_bytes(request.into_body(), 1 << 20)
             .await
             .unwrap();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Seen { target, key, body }
+        Seen {
+            method,
+            target,
+            key,
+            if_match,
+            body,
+        }
     }
 }
 
@@ -139,6 +150,44 @@ async fn writes_carry_a_fresh_key_or_the_one_given() {
         seen[2].body,
         json!({"company": "Prusa", "model": "MK4", "id": 7})
     );
+}
+
+#[tokio::test]
+async fn changes_name_what_is_given_and_the_version_they_are_meant_for() {
+    let fake = Fake::start(200, json!({"id": 1, "deleted": 1})).await;
+    let update = |what, args: &[&'static str]| [&[what, "update", "lab 1"], args].concat();
+    let delete = |what, args: &[&'static str]| [&[what, "delete", "lab 1"], args].concat();
+    for (args, method, if_match, body) in [
+        (
+            update("printers", &["--model", "K1", "--if-match", "41"]),
+            "PATCH",
+            Some("\"41\""),
+            json!({"model": "K1"}),
+        ),
+        (
+            update("filaments", &["--type", "petg", "--remaining", "9"]),
+            "PATCH",
+            None,
+            json!({"type": "petg", "remaining_weight_in_grams": 9}),
+        ),
+        (
+            delete("printers", &["--if-match", "7"]),
+            "DELETE",
+            Some("\"7\""),
+            Value::Null,
+        ),
+        (delete("filaments", &[]), "DELETE", None, Value::Null),
+    ] {
+        assert_ends(&raft3d(&[fake.addr], &args).await, 0, &["1"], &[]);
+        let seen = fake.seen().pop().unwrap();
+        let path = format!("/api/v1/{}/lab%201", args[0]);
+        assert_eq!((seen.method.as_str(), seen.target), (method, path));
+        assert_eq!(seen.if_match.as_deref(), if_match, "{args:?}");
+        assert_eq!(seen.body, body);
+        assert!(seen.key.is_some(), "it is safe to repeat");
+    }
+    let refused = raft3d(&[fake.addr], &delete("printers", &["--if-match", "new"])).await;
+    assert_ends(&refused, 2, &[], &["--if-match"]);
 }
 
 #[tokio::test]

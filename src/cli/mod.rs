@@ -14,10 +14,14 @@ use crate::backup::restore::RestoreArgs;
 use crate::certs::CertsVerb;
 use crate::client::backup::BackupArgs;
 use crate::client::bench::BenchArgs;
+use crate::client::cluster::ClusterVerb;
 use crate::client::events::EventsVerb;
+use crate::client::filaments::FilamentVerb;
 use crate::client::health::HealthArgs;
+use crate::client::jobs::JobVerb;
+use crate::client::options::ClientArgs;
+use crate::client::printers::PrinterVerb;
 use crate::client::tokens::TokenVerb;
-use crate::client::{ClientArgs, ClusterVerb, FilamentVerb, JobVerb, PrinterVerb};
 use crate::config::ServeArgs;
 use crate::demo::DemoArgs;
 

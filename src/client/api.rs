@@ -40,6 +40,8 @@ pub struct Request<'a> {
     pub body: Option<&'a Value>,
     /// Sent as `Idempotency-Key`; what makes a write safe to repeat.
     pub idempotency_key: Option<&'a str>,
+    /// The one version that it is meant for, sent as `If-Match`.
+    pub if_match: Option<u64>,
 }
 
 impl<'a> Request<'a> {
@@ -51,6 +53,7 @@ impl<'a> Request<'a> {
             query,
             body: None,
             idempotency_key: None,
+            if_match: None,
         }
     }
 
@@ -66,10 +69,9 @@ impl<'a> Request<'a> {
     pub fn post(path: &'a str, body: Option<&'a Value>, key: &'a str) -> Request<'a> {
         Request {
             method: Method::POST,
-            path,
-            query: &[],
             body,
             idempotency_key: Some(key),
+            ..Request::get(path, &[])
         }
     }
 }
@@ -328,6 +330,9 @@ impl Api {
         }
         if let Some(key) = request.idempotency_key {
             builder = builder.header("Idempotency-Key", key);
+        }
+        if let Some(version) = request.if_match {
+            builder = builder.header("If-Match", format!("\"{version}\""));
         }
         builder
     }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::api::{Api, ClientError, Request, failure};
-use super::output::{BACKUP, Format, render};
-use super::{ClientOptions, ReadOptions, print_line};
+use super::options::{ClientOptions, ReadOptions};
+use super::output::{BACKUP, Format, print_line, render};
 use crate::backup::format::{self, BackupError, Digest, Manifest};
 use crate::hex::hex;
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::api::{Api, ClientError, Request, failure, new_idempotency_key};
-use super::output::Format;
-use super::{ClientOptions, FILAMENTS_PATH, JOBS_PATH, PRINTERS_PATH, print_line};
+use super::options::ClientOptions;
+use super::output::{Format, print_line};
+use super::{FILAMENTS_PATH, JOBS_PATH, PRINTERS_PATH};
 
 /// The heaviest filament that there can be, so that it outlasts any run: 2^53 - 1 grams.
 const ENDLESS_GRAMS: u64 = (1 << 53) - 1;

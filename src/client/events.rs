@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::api::{Api, ClientError, Request};
 use super::follow::{EVENTS_PATH, Follower, Progress};
-use super::output::{EXPORTED, Format, REPLAYED, SETTINGS, render};
+use super::options::ClientArgs;
+use super::output::{EXPORTED, Format, REPLAYED, SETTINGS, print_line, render};
 use super::replay;
-use super::{ClientArgs, print_line};
 use crate::domain::events::Event;
 use crate::domain::events::export::{End, Line};
 use crate::domain::events::json::EventRead;

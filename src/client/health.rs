@@ -4,8 +4,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::api::{self, ClientError, Request};
+use super::console::Console;
+use super::options::ClientOptions;
 use super::output::Column;
-use super::{Client, ClientOptions};
 
 const COLUMNS: &[Column] = &[
     ("ENDPOINT", "endpoint"),
@@ -23,10 +24,10 @@ pub struct HealthArgs {
 
 /// Asks every endpoint's `/readyz` once and prints what each says; an error unless all are ready.
 pub async fn run(args: HealthArgs) -> Result<(), ClientError> {
-    let client = Client::new(&args.options, COLUMNS)?;
+    let console = Console::new(&args.options, COLUMNS)?;
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
-    for endpoint in client.api.endpoints() {
-        let reason = unready_reason(&client, endpoint).await;
+    for endpoint in console.api.endpoints() {
+        let reason = unready_reason(&console, endpoint).await;
         rows.push(json!({
             "endpoint": endpoint,
             "ready": reason.is_none(),
@@ -34,7 +35,7 @@ pub async fn run(args: HealthArgs) -> Result<(), ClientError> {
         }));
         failures.extend(reason.map(|reason| (endpoint.clone(), reason)));
     }
-    client.print(&Value::from(rows))?;
+    console.print(&Value::from(rows))?;
     if failures.is_empty() {
         return Ok(());
     }
@@ -44,9 +45,9 @@ pub async fn run(args: HealthArgs) -> Result<(), ClientError> {
     })
 }
 
-async fn unready_reason(client: &Client, endpoint: &str) -> Option<String> {
+async fn unready_reason(console: &Console, endpoint: &str) -> Option<String> {
     let request = Request::get("/readyz", &[]);
-    match client.api.send(endpoint, &request, client.timeout).await {
+    match console.api.send(endpoint, &request, console.timeout).await {
         Ok(answer) if answer.status.is_success() => None,
         Ok(answer) => Some(answer.problem().replace('\n', " ")),
         Err(error) => Some(api::failure(&error)),

@@ -3,6 +3,8 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use super::api::ClientError;
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -159,6 +161,13 @@ fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     }
+}
+
+/// Prints a line; a reader that went away (`| head`) is an error, not a panic.
+pub fn print_line(text: &str) -> Result<(), ClientError> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{text}")
+        .map_err(|error| ClientError::Other(format!("cannot write the result: {error}")))
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::api::{ClientError, Request};
-use super::output::{NEW_TOKEN, TOKENS};
-use super::{Client, ClientArgs, ReadOptions, WriteOptions, new_idempotency_key, print_line};
+use super::api::{ClientError, Request, new_idempotency_key};
+use super::console::Console;
+use super::options::{ClientArgs, ReadOptions, WriteOptions};
+use super::output::{NEW_TOKEN, TOKENS, print_line};
 use crate::domain::time::Timestamp;
 use crate::domain::tokens::AccessRole;
 use crate::secret::Secret;
@@ -80,17 +81,17 @@ impl CreateToken {
 
 /// Runs one command of `raft3d tokens` and prints its result.
 pub async fn run(args: ClientArgs<TokenVerb>) -> Result<(), ClientError> {
-    let client = |columns| Client::new(&args.options, columns);
+    let console = |columns| Console::new(&args.options, columns);
     match args.verb {
-        TokenVerb::List(read) => client(TOKENS)?.read(TOKENS_PATH, read, Vec::new()).await,
+        TokenVerb::List(read) => console(TOKENS)?.read(TOKENS_PATH, read, Vec::new()).await,
         TokenVerb::Whoami => {
             let path = format!("{TOKENS_PATH}/self");
-            client(TOKENS)?.send(&Request::get(&path, &[])).await
+            console(TOKENS)?.send(&Request::get(&path, &[])).await
         }
-        TokenVerb::Create(token) => create(client(NEW_TOKEN)?, token).await,
+        TokenVerb::Create(token) => create(console(NEW_TOKEN)?, token).await,
         TokenVerb::Revoke { id } => {
             let path = format!("{TOKENS_PATH}/{id}");
-            client(TOKENS)?.send(&Request::delete(&path)).await
+            console(TOKENS)?.send(&Request::delete(&path)).await
         }
         TokenVerb::Generate { out } => {
             let secret = Secret::generate()
@@ -103,7 +104,7 @@ pub async fn run(args: ClientArgs<TokenVerb>) -> Result<(), ClientError> {
     }
 }
 
-async fn create(client: Client, token: CreateToken) -> Result<(), ClientError> {
+async fn create(console: Console, token: CreateToken) -> Result<(), ClientError> {
     // First the file: a secret that cannot be written is lost.
     let file = token.out.as_deref().map(new_file).transpose()?;
     let key = match &token.write.idempotency_key {
@@ -113,10 +114,10 @@ async fn create(client: Client, token: CreateToken) -> Result<(), ClientError> {
     let body = token.body();
     let request = Request::post(TOKENS_PATH, Some(&body), &key);
     let (Some(path), Some(file)) = (token.out, file) else {
-        return client.send(&request).await;
+        return console.send(&request).await;
     };
     let created = async {
-        let mut created = client.api.call(&request).await?;
+        let mut created = console.api.call(&request).await?;
         let secret = created
             .as_object_mut()
             .and_then(|token| token.remove("secret"));
@@ -129,7 +130,7 @@ async fn create(client: Client, token: CreateToken) -> Result<(), ClientError> {
         Ok(created)
     };
     match created.await {
-        Ok(created) => client.print(&created),
+        Ok(created) => console.print(&created),
         Err(error) => {
             // It holds nothing; that it stays, should this fail, does no harm.
             let _ = std::fs::remove_file(&path);
