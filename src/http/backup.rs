@@ -6,6 +6,7 @@ use axum::extract::{Extension, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 
+use super::access::Pass;
 use super::download::Downloads;
 use super::headers;
 use super::openapi::parameters;
@@ -32,6 +33,7 @@ use crate::service::FarmService;
 pub async fn stream<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(downloads): Extension<Downloads>,
+    Extension(pass): Extension<Pass>,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let params = Params::parse(&uri, &["consistency"])?;
@@ -39,6 +41,8 @@ pub async fn stream<C: Consensus>(
     let state = service.read(params.consistency()?).await?;
     let index = state.applied_index();
     let taken_at = SystemTime::now().into();
-    let body = place.stream(move |sink| backup::format::write(&state, taken_at, sink));
+    let body = place.stream(pass.check_in(service), move |sink| {
+        backup::format::write(&state, taken_at, sink)
+    });
     Ok(([(headers::INDEX, index)], body).into_response())
 }

@@ -47,15 +47,20 @@ impl Downloads {
 pub struct Place(OwnedSemaphorePermit);
 
 impl Place {
-    /// A body of whatever `write` writes. If it fails, or panics, the answer breaks off, so that the
-    /// client does not take it for whole; if the client goes away, writing fails.
+    /// A body of whatever `write` writes for as long as `check` lets it. If it fails, or panics, the
+    /// answer breaks off, so that the client does not take it for whole; if the client goes away,
+    /// writing fails.
     pub fn stream(
         self,
+        check: impl Fn() -> Result<(), &'static str> + Send + 'static,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
     ) -> Response {
         let (sender, pieces) = mpsc::channel(PIECES_WAITING);
         tokio::task::spawn_blocking(move || {
-            let sink = Sink(sender);
+            let sink = Sink {
+                pieces: sender,
+                check,
+            };
             let mut buffered = BufWriter::with_capacity(PIECE_LEN, &sink);
             let written = write(&mut buffered).and_then(|()| buffered.flush());
             // What a failed write left in the buffer must not follow.
@@ -77,27 +82,32 @@ impl Place {
 /// What the thread sends; an empty piece is the end.
 type Piece = io::Result<Bytes>;
 
-struct Sink(mpsc::Sender<Piece>);
+struct Sink<F> {
+    pieces: mpsc::Sender<Piece>,
+    /// Whether the client may have another piece; the error says why not.
+    check: F,
+}
 
-impl Sink {
+impl<F> Sink<F> {
     fn end(&self, written: io::Result<()>) {
         if let Err(error) = &written {
             tracing::debug!(%error, "a download broke off");
         }
         // A client that is gone needs to know nothing.
-        let _ = self.0.blocking_send(written.map(|()| Bytes::new()));
+        let _ = self.pieces.blocking_send(written.map(|()| Bytes::new()));
     }
 }
 
-impl Write for &Sink {
+impl<F: Fn() -> Result<(), &'static str>> Write for &Sink<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);
         }
+        (self.check)().map_err(io::Error::other)?;
         // A larger write comes past the buffer.
         let length = bytes.len().min(PIECE_LEN);
         let sent = self
-            .0
+            .pieces
             .blocking_send(Ok(Bytes::copy_from_slice(&bytes[..length])));
         sent.map_err(|_| io::Error::new(ErrorKind::BrokenPipe, "the client went away"))?;
         Ok(length)
@@ -132,6 +142,10 @@ impl HttpBody for Stream {
 mod tests {
     use super::*;
 
+    fn free() -> Result<(), &'static str> {
+        Ok(())
+    }
+
     async fn read(response: Response) -> Result<Vec<u8>, axum::Error> {
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
         Ok(bytes.into())
@@ -143,7 +157,7 @@ mod tests {
         let written: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
         let expected = written.clone();
         let place = downloads.enter().unwrap();
-        let response = place.stream(move |sink| {
+        let response = place.stream(free, move |sink| {
             sink.write_all(&written[..7])?;
             sink.write_all(&written[7..])
         });
@@ -158,20 +172,29 @@ mod tests {
     #[tokio::test]
     async fn what_fails_breaks_off() {
         let downloads = Downloads::default();
-        let failing = downloads.enter().unwrap().stream(|sink| {
+        let failing = downloads.enter().unwrap().stream(free, |sink| {
             sink.write_all(b"some")?;
             Err(io::Error::other("and no more"))
         });
         assert!(read(failing).await.is_err());
-        let panicking = downloads.enter().unwrap().stream(|_| panic!("on purpose"));
+        let panicking = downloads
+            .enter()
+            .unwrap()
+            .stream(free, |_| panic!("on purpose"));
         assert!(read(panicking).await.is_err());
+        let refused = |sink: &mut dyn Write| sink.write_all(b"some");
+        let refused = downloads
+            .enter()
+            .unwrap()
+            .stream(|| Err("revoked"), refused);
+        assert!(read(refused).await.is_err());
     }
 
     #[tokio::test]
     async fn a_client_that_goes_away_ends_the_thread() {
         let downloads = Downloads::default();
         let (told, outcome) = tokio::sync::oneshot::channel();
-        let endless = downloads.enter().unwrap().stream(|sink| {
+        let endless = downloads.enter().unwrap().stream(free, |sink| {
             let error = loop {
                 if let Err(error) = sink.write_all(&[0; 1_000]) {
                     break error;

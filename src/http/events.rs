@@ -119,9 +119,9 @@ pub async fn export<C: Consensus>(
     let with_tokens = pass.sees_tokens();
     let export = settle(move || Export::of(state, with_tokens)).await?;
     let export = export.map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
+    let check = pass.check_in(service);
     let chunks = stream::unfold((export, place), move |(mut export, place)| {
-        let ended = pass.check(service.local_state().tokens());
-        let chunk = match ended {
+        let chunk = match check() {
             Ok(()) => export.next_chunk().map_err(io::Error::from).transpose(),
             Err(reason) => Some(Err(io::Error::other(reason))),
         };

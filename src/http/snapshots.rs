@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::access::Pass;
 use super::download::Downloads;
 use super::headers;
 use super::openapi::problems::{Downloading, Files, Snapshotting};
@@ -83,6 +84,7 @@ pub async fn list<C: Consensus>(
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
     Extension(downloads): Extension<Downloads>,
+    Extension(pass): Extension<Pass>,
     index: Result<Path<u64>, PathRejection>,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -99,7 +101,9 @@ pub async fn get<C: Consensus>(
     };
     let (about, mut file) =
         found.ok_or_else(|| missing(format!("this node has no snapshot of index {index}")))?;
-    let body = place.stream(move |mut sink| io::copy(&mut file, &mut sink).map(|_| ()));
+    let body = place.stream(pass.check_in(service), move |mut sink| {
+        io::copy(&mut file, &mut sink).map(|_| ())
+    });
     let digest = format!("sha-256=:{}:", BASE64.encode(about.sha256));
     let headers = [
         (CONTENT_LENGTH, about.bytes.to_string()),

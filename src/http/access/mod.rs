@@ -115,6 +115,14 @@ impl Pass {
         }
     }
 
+    /// [`Pass::check`] with what the node of `service` knows whenever it is called.
+    pub fn check_in<C: Consensus>(
+        self,
+        service: FarmService<C>,
+    ) -> impl Fn() -> Result<(), &'static str> + Send + 'static {
+        move || self.check(service.local_state().tokens())
+    }
+
     /// Resolves when the time may have come for [`Pass::check`] to fail, if the clock makes it.
     pub async fn expires(&self) {
         match self.expires_at {
