@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use http_support::{Api, PRINTERS, request};
 use raft3d::config::CorsOrigins;
+use raft3d::http::access::rules::RULES;
 use raft3d::http::cors;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -128,7 +129,12 @@ async fn pages_from_elsewhere_are_let_in_by_name() {
         let preflight = ask_from(&router, origin, "OPTIONS").await;
         assert_eq!(preflight[ALLOWED], origin);
         let methods = preflight["access-control-allow-methods"].to_str().unwrap();
-        assert!(methods.contains("PATCH"), "{methods}");
+        let mut taken = RULES.iter().map(|rule| rule.method.as_str());
+        assert!(taken.all(|method| methods.contains(method)), "{methods}");
+        let headers = preflight["access-control-allow-headers"].to_str().unwrap();
+        for name in ["authorization", "x-api-key", "if-match", "idempotency-key"] {
+            assert!(headers.contains(name), "{headers}");
+        }
         assert!(preflight.get("access-control-allow-credentials").is_none());
     }
     for origin in ["https://evil.example", "http://farm.example", "null"] {

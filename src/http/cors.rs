@@ -9,6 +9,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::access::API_KEY;
 use super::headers;
 use crate::config::CorsOrigins;
 
@@ -23,9 +24,16 @@ pub fn allow(router: Router, origins: &CorsOrigins) -> Router {
     };
     let layer = CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allow_headers([
             AUTHORIZATION,
+            API_KEY,
             CONTENT_TYPE,
             IF_MATCH,
             IF_NONE_MATCH,
