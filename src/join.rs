@@ -1,5 +1,5 @@
 //! A node with an empty data directory joins a cluster that runs: it asks for the cluster's name, is
-//! taken in as a learner, and is promoted once it has caught up.
+//! taken in as a learner, and is promoted once it has caught up, unless it is to stay a learner.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,20 +31,24 @@ const FINAL: [&str; 4] = [
 #[derive(Debug)]
 pub struct Joiner {
     api: Api,
+    /// Whether the node is to stay a learner.
+    stays_learner: bool,
     /// What went wrong last; said once.
     trouble: Option<String>,
 }
 
 impl Joiner {
     /// A joiner that asks the nodes whose APIs are at `addrs`, any of which will do, by `http`, and
-    /// shows them `token`.
+    /// shows them `token`; it does not ask for promotion if the node `stays_learner`.
     pub fn new(
         addrs: &[String],
         http: HttpClient,
         token: Option<Secret>,
+        stays_learner: bool,
     ) -> Result<Joiner, ClientError> {
         Ok(Joiner {
             api: Api::new(addrs, ROUND_TIMEOUT, http)?.with_token(token),
+            stays_learner,
             trouble: None,
         })
     }
@@ -67,8 +71,8 @@ impl Joiner {
         }
     }
 
-    /// Has `node`, which serves its API at `http_addr`, taken in and promoted, however long that
-    /// takes; the error is why it never will be.
+    /// Has `node`, which serves its API at `http_addr`, taken in and, unless it is to stay a learner,
+    /// promoted, however long that takes; the error is why it never will be.
     pub async fn join(mut self, node: Arc<Node>, http_addr: String) -> Result<(), String> {
         let status = node.status();
         let id = status.node_id;
@@ -77,6 +81,10 @@ impl Joiner {
         }
         let new = json!({"id": id, "raft_addr": status.raft_addr, "http_addr": http_addr});
         self.insist("/api/v1/cluster/members", Some(&new)).await?;
+        if self.stays_learner {
+            info!("this node is a learner of the cluster, and stays one until it is promoted");
+            return Ok(());
+        }
         info!("this node is a learner of the cluster");
         let promote = format!("/api/v1/cluster/members/{id}/promote");
         self.insist(&promote, None).await?;

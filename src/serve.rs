@@ -137,7 +137,7 @@ async fn run_node(
         Origin::InitialCluster(_) => None,
         Origin::Join(join) => {
             let token = secret_of(config.token_file.as_deref())?;
-            let joiner = Joiner::new(join.addrs(), http.clone(), token);
+            let joiner = Joiner::new(join.addrs(), http.clone(), token, config.learner);
             Some(joiner.map_err(ServeError::JoinAddrs)?)
         }
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use cluster_support::nodes::Nodes;
+use cluster_support::nodes::{Nodes, voters_of};
 use cluster_support::{FILAMENTS, JOBS, PATIENCE, PRINTERS, send, wait_until};
 use raft3d::client::api::{Api, Request, new_idempotency_key};
 use serde_json::{Value, json};
@@ -141,6 +141,35 @@ async fn a_cluster_grows_and_shrinks_while_writes_go_on() {
     nodes.start(5);
     nodes.wait_for_voters(&[5]).await;
     assert_jobs(&nodes, 5, &written).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_to_stay_a_learner_does_until_it_is_promoted() {
+    let mut nodes = Nodes::found(1).await;
+    nodes.layout.extra_args.push("--learner".into());
+    for times in 1..=2 {
+        nodes.start(2);
+        wait_until("the learner says that it stays one", async || {
+            let log = nodes.log(2);
+            (log.matches("stays one until it is promoted").count() == times).then_some(())
+        })
+        .await;
+        let status = nodes.status(1).await.unwrap();
+        assert_eq!(voters_of(&status), [1]);
+        assert_eq!(status.members.len(), 2);
+        let read = nodes.ask(2, |http, url| http.get(url + PRINTERS)).await;
+        read.expect(200);
+        if times == 1 {
+            nodes.kill(2).await;
+        }
+    }
+    wait_until("the learner has caught up, and is promoted", async || {
+        let path = format!("{MEMBERS}/2/promote");
+        let reply = nodes.post(2, &path, &Value::Null).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    nodes.wait_for_voters(&[1, 2]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,11 @@ impl Config {
         if let Some(expected) = self.bootstrap_expect {
             self.validate_bootstrap(expected)?;
         }
+        if let (true, Origin::InitialCluster(nodes)) = (self.learner, &self.origin) {
+            return Err(ConfigError::Clash(format!(
+                "--learner needs --join: the nodes of --initial-cluster {nodes} vote"
+            )));
+        }
         check_addr("http-addr", &self.http_addr)?;
         if self.http_addr == self.raft_addr {
             return Err(ConfigError::Clash(format!(

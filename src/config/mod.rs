@@ -50,6 +50,8 @@ pub struct Config {
     pub origin: Origin,
     /// How many nodes, those of [`Origin::Join`], found a cluster if there is none.
     pub bootstrap_expect: Option<u32>,
+    /// It joins as a learner, and does not ask to be promoted.
+    pub learner: bool,
     /// The files of TLS on both ports; without, both are plain.
     pub tls: Option<TlsFiles>,
     /// TLS and tokens may be missing though strangers can reach the node.
@@ -128,6 +130,7 @@ impl Config {
             raft_addr: settings.raft_addr.or(own_addr).unwrap_or_default(),
             origin,
             bootstrap_expect: settings.bootstrap_expect,
+            learner: settings.learner.unwrap_or_default(),
             tls: exposure::tls_files(settings.tls_cert, settings.tls_key, settings.tls_ca)?,
             insecure: settings.insecure.unwrap_or_default(),
             require_tokens: settings.require_tokens.unwrap_or_default(),
@@ -374,6 +377,19 @@ mod tests {
             ..self::settings()
         };
         assert!(refusal(founded_otherwise).contains("--initial-cluster"));
+    }
+
+    #[test]
+    fn a_learner_joins_and_founds_nothing() {
+        let learner = Some(true);
+        let joins = joining(Some("127.0.0.1:9081"));
+        let config = Config::from_settings(Settings { learner, ..joins });
+        assert!(config.unwrap().learner);
+        let founds = Settings {
+            learner,
+            ..settings()
+        };
+        assert!(refusal(founds).contains("--learner needs --join"));
     }
 
     #[test]

@@ -96,6 +96,17 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub bootstrap_expect: Option<u32>,
+    /// Stay a learner of the cluster of --join, which receives everything and never votes or leads,
+    /// until somebody promotes it: `raft3d cluster promote`
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "RAFT3D_LEARNER",
+        hide_env_values = true,
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub learner: Option<bool>,
     /// This node's certificate for both of its ports, in PEM, with any between it and the CA;
     /// `raft3d certs` makes one. Required, with the next two, if strangers can reach the node
     #[arg(
@@ -272,6 +283,7 @@ impl Settings {
             initial_cluster: self.initial_cluster.or(other.initial_cluster),
             join: self.join.or(other.join),
             bootstrap_expect: self.bootstrap_expect.or(other.bootstrap_expect),
+            learner: self.learner.or(other.learner),
             tls_cert: self.tls_cert.or(other.tls_cert),
             tls_key: self.tls_key.or(other.tls_key),
             tls_ca: self.tls_ca.or(other.tls_ca),
