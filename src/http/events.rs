@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use super::access::Pass;
+use super::blocking::off_the_runtime;
 use super::download::Downloads;
 use super::event_export::Export;
 use super::event_stream::{self, Streams};
@@ -117,7 +118,7 @@ pub async fn export<C: Consensus>(
     let state = service.read(params.consistency()?).await?;
     let index = state.applied_index();
     let with_tokens = pass.sees_tokens();
-    let export = settle(move || Export::of(state, with_tokens)).await?;
+    let export = off_the_runtime(move || Export::of(state, with_tokens)).await?;
     let export = export.map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
     let check = pass.check_in(service);
     let chunks = stream::unfold((export, place), move |(mut export, place)| {
@@ -310,12 +311,4 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         let range = range.split(';').next().unwrap_or_default();
         range.trim().eq_ignore_ascii_case(media_type)
     })
-}
-
-/// Does work of more than a moment where it holds up nobody.
-pub async fn settle<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))
 }

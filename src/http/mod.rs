@@ -9,7 +9,7 @@
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`versions`], [`problem`]: what answers show; `problem` maps all errors.
 //! * [`gzip`], [`cors`]: what is done to answers whatever they show.
-//! * [`download`]: answers too large for memory.
+//! * [`download`]: answers too large for memory; `blocking`: work that would hold others up.
 //! * [`peers`]: one node's API asks another's.
 //! * [`openapi`]: the API's description, made from the handlers, which also makes the routes.
 //! * [`measure`]: counts and times requests, and shows the node's metrics.
@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod backup;
+mod blocking;
 pub mod body;
 pub mod cluster;
 pub mod cors;

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::events::settle;
+use super::blocking::off_the_runtime;
 use super::fields::Fields;
 use super::headers;
 use super::openapi::problems::{Hashing, Listing, Setting};
@@ -88,7 +88,7 @@ pub async fn hash<C: Consensus>(
     let state = service.read(params.consistency()?).await?;
     let index = state.applied_index();
     let cluster_id = state.roster().cluster();
-    let farm_hash = settle(move || hex(&state.farm_hash())).await?;
+    let farm_hash = off_the_runtime(move || hex(&state.farm_hash())).await?;
     let body = json!({ "index": index, "cluster_id": cluster_id, "farm_hash": farm_hash });
     Ok(([(headers::INDEX, index)], Json(body)).into_response())
 }

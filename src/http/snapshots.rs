@@ -14,6 +14,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::access::Pass;
+use super::blocking::off_the_runtime;
 use super::download::Downloads;
 use super::headers;
 use super::openapi::problems::{Downloading, Files, Snapshotting};
@@ -62,7 +63,9 @@ pub async fn list<C: Consensus>(
     let Some(store) = service.snapshots() else {
         return Ok(Json(Vec::<View>::new()).into_response());
     };
-    let files = off_the_runtime(move || store.files()).await?;
+    let files = off_the_runtime(move || store.files())
+        .await?
+        .map_err(unreadable)?;
     let views: Vec<View> = files.iter().map(view).collect();
     Ok(Json(views).into_response())
 }
@@ -96,7 +99,10 @@ pub async fn get<C: Consensus>(
     let Path(index) = index.map_err(|error| missing(error.body_text()))?;
     let place = downloads.enter()?;
     let found = match service.snapshots() {
-        Some(store) => off_the_runtime(move || store.open_index(index)).await?,
+        Some(store) => {
+            let opened = off_the_runtime(move || store.open_index(index)).await?;
+            opened.map_err(unreadable)?
+        }
         None => None,
     };
     let (about, mut file) =
@@ -123,14 +129,8 @@ fn view(file: &SnapshotFile) -> View {
     }
 }
 
-/// Runs `work`, which reads files, where it holds up nobody else.
-async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let internal = |error: String| Problem::new(ProblemType::Internal, error);
-    done.map_err(|error| internal(error.to_string()))?
-        .map_err(|error| internal(error.to_string()))
+fn unreadable(error: StorageError) -> Problem {
+    Problem::new(ProblemType::Internal, error.to_string())
 }
 
 /// `POST /api/v1/cluster/snapshots`: a snapshot of this node's applied state.
