@@ -66,6 +66,7 @@ struct EventParams {
     path = "/api/v1/events",
     tag = "events",
     summary = "What has happened, by pages, or as a stream of server-sent events",
+    description = "Events of tokens are shown to admins only.",
     params(EventParams, parameters::Consistency),
     responses(
         (status = 200, description = "The events", content(
@@ -101,6 +102,7 @@ pub async fn get<C: Consensus>(
     path = "/api/v1/events/export",
     tag = "events",
     summary = "Download all events that are kept, and the farm before them",
+    description = "Events of tokens are there for admins only; the farm is the same without.",
     params(parameters::Consistency),
     responses(
         (status = 200, description = "For `raft3d events replay`", content_type = "application/x-ndjson", body = String),

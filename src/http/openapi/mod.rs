@@ -222,7 +222,11 @@ fn guard(operation: &mut Operation, role: AccessRole) {
         SecurityRequirement::new(BEARER, no_scopes),
         SecurityRequirement::new(API_KEY, no_scopes),
     ]);
-    operation.description = Some(format!("For the role {role} and those that may more."));
+    let whom = format!("For the role {role} and those that may more.");
+    operation.description = Some(match operation.description.take() {
+        Some(about) => format!("{about} {whom}"),
+        None => whom,
+    });
     for (status, response) in problems::Guarded::responses() {
         let responses = &mut operation.responses.responses;
         responses.entry(status).or_insert(response);
