@@ -200,6 +200,12 @@ ChangeVerdict node::remove_member(int32_t id) const {
     return verdict_of(*server_->remove_srv(id));
 }
 
+bool node::is_leaving(int32_t id) const {
+    // A leader keeps the connection to a server that its configuration has no more.
+    return server_->is_leader() && !server_->get_srv_config(id) &&
+           server_->get_peer_info(id).id_ == id;
+}
+
 ChangeVerdict node::make_voter(int32_t id) const {
     return verdict_of(server_->flip_learner_flag(id, false)->get_result_code());
 }

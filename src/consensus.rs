@@ -56,6 +56,12 @@ pub trait Consensus: Send + Sync + 'static {
     /// If this node leads: begins to remove member `id`, dead or alive, but not itself.
     fn remove_member(&self, id: i32) -> Result<(), ChangeError>;
 
+    /// If this node leads: whether it still tells node `id`, which is no member any more, of its
+    /// removal. No other node can have that id until then; it takes five heartbeats at most.
+    fn is_leaving(&self, _id: i32) -> bool {
+        false
+    }
+
     /// If this node leads: begins to let the learner `id` vote.
     fn make_voter(&self, id: i32) -> Result<(), ChangeError>;
 

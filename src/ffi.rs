@@ -253,6 +253,7 @@ mod bridge {
         fn create_snapshot(self: &node) -> Result<u64>;
         fn add_learner(self: &node, id: i32, endpoint: &str) -> Result<ChangeVerdict>;
         fn remove_member(self: &node, id: i32) -> Result<ChangeVerdict>;
+        fn is_leaving(self: &node, id: i32) -> Result<bool>;
         fn make_voter(self: &node, id: i32) -> Result<ChangeVerdict>;
         fn yield_leadership(self: &node, successor: i32) -> Result<()>;
         fn shutdown(self: &node);
@@ -434,6 +435,11 @@ impl Core {
     /// Begins to remove server `id`.
     pub fn remove_member(&self, id: i32) -> Result<(), ChangeError> {
         verdict(self.node.remove_member(id))
+    }
+
+    /// Whether this server leads and still tells server `id`, which was removed, of that.
+    pub fn is_leaving(&self, id: i32) -> bool {
+        self.node.is_leaving(id).unwrap_or(false)
     }
 
     /// Begins to let server `id`, a learner, vote.

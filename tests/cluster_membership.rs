@@ -216,6 +216,18 @@ async fn a_dead_machine_is_removed_and_replaced() {
     std::fs::remove_dir_all(&nodes.spec(dead).dir).unwrap();
     nodes.join(dead).await;
     nodes.wait_for_voters(&[1, 2, 3]).await;
+
+    // The same at one go, while the leader still awaits an answer of the one that has died.
+    let leader = nodes.leader().await;
+    nodes.kill(dead).await;
+    std::fs::remove_dir_all(&nodes.spec(dead).dir).unwrap();
+    let path = format!("{MEMBERS}/{dead}");
+    nodes
+        .ask(leader, |http, url| http.delete(url + &path))
+        .await
+        .expect(200);
+    nodes.join(dead).await;
+    nodes.wait_for_voters(&[1, 2, 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

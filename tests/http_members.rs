@@ -219,10 +219,25 @@ async fn a_dead_member_may_go_and_a_needed_one_may_not() {
 #[tokio::test]
 async fn one_change_at_a_time() {
     let api = leading();
+    api.fake.be_busy_for(2);
+    delete(&api, 1).await.expect(200);
     api.fake.refuse_changes(ChangeError::Busy);
-    delete(&api, 1)
+    delete(&api.impatient(), 2)
         .await
         .expect_problem(409, "change-in-progress");
+}
+
+#[tokio::test]
+async fn an_id_is_free_again_once_the_leader_has_parted_from_the_node_that_had_it() {
+    let (api, addr) = (leading(), joiner(|_| {}).await);
+    api.fake.part_slowly(JOINER, usize::MAX);
+    let answer = api.impatient().post(MEMBERS, addition(&addr)).await;
+    let detail = answer.expect_problem(409, "change-in-progress");
+    assert!(detail.contains("node 4 was removed just now"), "{detail}");
+    // The others do not take the new one for the old one meanwhile.
+    assert_eq!(api.fake.local_state().roster().node(JOINER), None);
+    api.fake.part_slowly(JOINER, 2);
+    api.post(MEMBERS, addition(&addr)).await.expect(201);
 }
 
 #[tokio::test]

@@ -78,6 +78,10 @@ public:
     /// Begins to remove a member, which may be dead. This server itself is never removed.
     ChangeVerdict remove_member(int32_t id) const;
 
+    /// Whether this server leads, and still serves a server that was removed, so that it learns of
+    /// that.
+    bool is_leaving(int32_t id) const;
+
     /// Begins to let a learner vote.
     ChangeVerdict make_voter(int32_t id) const;
 

@@ -228,7 +228,7 @@ impl From<MembersError> for Problem {
                 "GET /api/v1/cluster/members lists the members",
             ),
             MembersError::Taken(_) => (ProblemType::MemberExists, "nothing was changed"),
-            MembersError::ChangeInProgress => (
+            MembersError::ChangeInProgress | MembersError::StillLeaving(_) => (
                 ProblemType::ChangeInProgress,
                 "nothing was changed, try again in a moment",
             ),

@@ -395,6 +395,10 @@ impl Consensus for Node {
         self.core.remove_member(id)
     }
 
+    fn is_leaving(&self, id: i32) -> bool {
+        self.core.is_leaving(id)
+    }
+
     fn make_voter(&self, id: i32) -> Result<(), ChangeError> {
         self.core.make_voter(id)
     }

@@ -41,6 +41,9 @@ pub enum MembersError {
     /// Another change is not done yet; nothing was changed.
     #[error("another change of the members is under way")]
     ChangeInProgress,
+    /// The id is that of a node which the leader still tells of its removal; nothing was changed.
+    #[error("node {0} was removed just now, and the leader has not parted from it yet")]
+    StillLeaving(i32),
     /// The change would leave, or be decided by, too few voters that answer; nothing was changed.
     #[error("{0}")]
     WouldLoseQuorum(String),
@@ -72,7 +75,8 @@ pub enum MembersError {
 
 impl<C: Consensus> FarmService<C> {
     /// Takes in a node that waits for it, as a learner. A member that is the same already is
-    /// given as it is.
+    /// given as it is. After the removal of a node with the same id it waits until the leader has
+    /// parted from that one.
     pub async fn add_member(&self, new: &NewMember) -> Result<Member, MembersError> {
         let _turn = self.turn()?;
         let deadline = self.deadline();
@@ -80,6 +84,12 @@ impl<C: Consensus> FarmService<C> {
         if let Some(member) = self.same_member(&status, new)? {
             return Ok(member);
         }
+        // Before the new one is noted: until then the old one is spoken to under that id.
+        self.seen(deadline, |_| {
+            (!self.consensus.is_leaving(new.id)).then_some(())
+        })
+        .await
+        .ok_or(MembersError::StillLeaving(new.id))?;
         let entry = NodeEntry {
             node_id: new.id,
             record: NodeRecord {
@@ -91,7 +101,10 @@ impl<C: Consensus> FarmService<C> {
         // First, so that the others know whom they hear when it speaks.
         let admission = self.submit(Op::AdmitNode(entry), Provenance::default());
         admission.await?.result?;
-        self.begin(new.id, self.consensus.add_learner(new.id, &new.raft_addr))?;
+        self.begin(new.id, deadline, || {
+            self.consensus.add_learner(new.id, &new.raft_addr)
+        })
+        .await?;
         self.seen(deadline, |status| member(status, new.id).cloned())
             .await
             .ok_or_else(|| unknown(&format!("node {} was invited and has not joined", new.id)))
@@ -116,7 +129,8 @@ impl<C: Consensus> FarmService<C> {
         if id == status.node_id {
             return Err(MembersError::IsLeader(id));
         }
-        self.begin(id, self.consensus.remove_member(id))?;
+        self.begin(id, deadline, || self.consensus.remove_member(id))
+            .await?;
         self.seen(deadline, |status| {
             member(status, id).is_none().then_some(())
         })
@@ -137,7 +151,8 @@ impl<C: Consensus> FarmService<C> {
         self.voters(&status, |_| true).require("to decide it")?;
         let after = self.voters(&status, |_| true).and_one_that_answers();
         after.require("there would be")?;
-        self.begin(id, self.consensus.make_voter(id))?;
+        self.begin(id, deadline, || self.consensus.make_voter(id))
+            .await?;
         let is_voter = |status: &Status| member(status, id).filter(|m| !m.learner).cloned();
         self.seen(deadline, is_voter)
             .await
@@ -215,7 +230,18 @@ impl<C: Consensus> FarmService<C> {
         )))
     }
 
-    fn begin(&self, id: i32, begun: Result<(), ChangeError>) -> Result<(), MembersError> {
+    /// Begins a change, once the one before it is done: each ends by itself within moments.
+    async fn begin(
+        &self,
+        id: i32,
+        deadline: Instant,
+        change: impl Fn() -> Result<(), ChangeError>,
+    ) -> Result<(), MembersError> {
+        let begun = self.seen(deadline, |_| match change() {
+            Err(ChangeError::Busy) => None,
+            decided => Some(decided),
+        });
+        let begun = begun.await.unwrap_or(Err(ChangeError::Busy));
         begun.map_err(|error| match error {
             ChangeError::NotLeader => MembersError::NotLeader(self.node_id),
             ChangeError::Exists => MembersError::Taken(format!("there is a member {id} already")),

@@ -75,6 +75,10 @@ struct Script {
     /// changes hang.
     change_error: Option<ChangeError>,
     changes_hang: bool,
+    /// How often a change is yet answered that another one is under way.
+    busy_for: usize,
+    /// A node that was removed, and how often the leader is yet found to tell it so.
+    leaving: Option<(i32, usize)>,
     /// To whom the leadership was to be handed over.
     yielded: Vec<Option<i32>>,
     heirs_take_over: bool,
@@ -99,6 +103,8 @@ impl Fake {
                 snapshot_store: None,
                 change_error: None,
                 changes_hang: false,
+                busy_for: 0,
+                leaving: None,
                 yielded: Vec::new(),
                 heirs_take_over: true,
             }),
@@ -154,6 +160,16 @@ impl Fake {
         self.script().change_error = Some(error);
     }
 
+    /// The next changes of the members, this many, find another one under way.
+    pub fn be_busy_for(&self, changes: usize) {
+        self.script().busy_for = changes;
+    }
+
+    /// Node `id` was removed, and the next `looks` at it find the leader telling it so.
+    pub fn part_slowly(&self, id: i32, looks: usize) {
+        self.script().leaving = Some((id, looks));
+    }
+
     /// From now on changes of the members begin and are never done.
     pub fn hang_changes(&self) {
         self.script().changes_hang = true;
@@ -169,6 +185,10 @@ impl Fake {
         let mut script = self.script();
         if let Some(error) = script.change_error {
             return Err(error);
+        }
+        if script.busy_for > 0 {
+            script.busy_for -= 1;
+            return Err(ChangeError::Busy);
         }
         if !script.changes_hang {
             change(&mut script.status.members);
@@ -364,6 +384,16 @@ impl Consensus for Fake {
 
     fn remove_member(&self, id: i32) -> Result<(), ChangeError> {
         self.change(|members| members.retain(|m| m.id != id))
+    }
+
+    fn is_leaving(&self, id: i32) -> bool {
+        match &mut self.script().leaving {
+            Some((leaver, looks)) if *leaver == id && *looks > 0 => {
+                *looks -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn make_voter(&self, id: i32) -> Result<(), ChangeError> {
