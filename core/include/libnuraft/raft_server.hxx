@@ -322,6 +322,8 @@ private:
     class impl;
     std::shared_ptr<impl> impl_;
 
+    friend ptr<cmd_result<uint64_t>> read_index(raft_server& server);
+
 protected:
     /// Every request comes through here, from peers and from clients of this server. Null: no
     /// answer.

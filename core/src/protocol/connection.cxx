@@ -104,6 +104,7 @@ void raft::on_response(const inputs::response& in) {
     if (was->type == msg_type::leave_cluster_request) return on_leave_response(*p, resp);
     if (was->type == msg_type::reconnect_request) return;
     if (was->type != msg_type::pre_vote_request && adopt_term(resp.get_term())) return;
+    note_leadership_confirmed(*p, *was, in.send, resp.get_term());
     switch (was->type) {
         case msg_type::append_entries_request:
             return on_append_response(*p, *was, resp);

@@ -72,6 +72,12 @@ struct answer {
     raft_server::PrioritySetResult priority = raft_server::PrioritySetResult::IGNORED;
 };
 
+/// The answer to `inputs::read_index`. No index: this server does not lead, or not any more.
+struct read_answer {
+    uint64_t number = 0;
+    std::optional<uint64_t> index;
+};
+
 struct timer_change {
     timer_kind kind = timer_kind::election;
     int32_t peer = -1;
@@ -171,6 +177,7 @@ struct effects {
     /// Answers that vouch for stored entries are held back by the protocol until `log_durable`, so
     /// everything here may go out at once.
     std::vector<reply> replies;
+    std::vector<read_answer> read_answers;
     std::vector<read_object> reads;
     std::vector<save_object> saves;
     std::optional<install_pack> pack;

@@ -3,6 +3,7 @@
 #include "base/bytes.hxx"
 #include "buffer_serializer.hxx"
 #include "protocol/raft.hxx"
+#include "protocol/read_index.hxx"
 
 // Losing and handing over leadership (dissertation 3.10 and 6.2; behaviour 29-31).
 
@@ -203,6 +204,7 @@ void raft::on_notification(const inputs::request& in) {
             check_room(out_of_range_size, 0, size);
             start_of_leader = load_little_endian<uint64_t>(body + 1);  // behind a version
         }
+        if (inner_type == read_index_notification) return take_read({in.number, in.msg, 0, 0});
         answer_now(in.number, resp);
         act_on_notification(inner_type, req, start_of_leader);
     } catch (const std::overflow_error& e) {

@@ -117,6 +117,13 @@ struct mark_down {
     bool down = false;
 };
 
+/// Somebody wants to read: up to which index must a state machine have applied the log, to show
+/// every write that was acknowledged before now? Answered by a `read_answer`, perhaps in a later
+/// step.
+struct read_index {
+    uint64_t number = 0;
+};
+
 /// A client waited in vain: is this leader still heard (behaviour 29.1)?
 struct check_leadership {};
 
@@ -220,12 +227,12 @@ using input = std::variant<
     inputs::start, inputs::timer_fired, inputs::request, inputs::response, inputs::send_failed,
     inputs::proposal, inputs::replicate, inputs::log_stored, inputs::log_durable,
     inputs::log_failed, inputs::commit_answer, inputs::term_answer, inputs::applied,
-    inputs::adjust_quorum, inputs::mark_down, inputs::check_leadership, inputs::snapshot_created,
-    inputs::object_read, inputs::object_saved, inputs::pack_installed, inputs::add_server,
-    inputs::remove_server, inputs::set_priority, inputs::set_user_context, inputs::update_server,
-    inputs::set_learner, inputs::yield, inputs::request_leadership, inputs::request_reconnect,
-    inputs::restart_election_timer, inputs::campaign, inputs::replace_config,
-    inputs::settings_changed, inputs::reconnect_at_once, inputs::stop>;
+    inputs::adjust_quorum, inputs::mark_down, inputs::read_index, inputs::check_leadership,
+    inputs::snapshot_created, inputs::object_read, inputs::object_saved, inputs::pack_installed,
+    inputs::add_server, inputs::remove_server, inputs::set_priority, inputs::set_user_context,
+    inputs::update_server, inputs::set_learner, inputs::yield, inputs::request_leadership,
+    inputs::request_reconnect, inputs::restart_election_timer, inputs::campaign,
+    inputs::replace_config, inputs::settings_changed, inputs::reconnect_at_once, inputs::stop>;
 
 }  // namespace protocol
 }  // namespace nuraft

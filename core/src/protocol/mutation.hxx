@@ -39,6 +39,9 @@ enum class mutation {
     applied_beyond_commit,
     no_entry_of_own_term,
     written_while_handing_over,
+    read_not_confirmed,
+    read_confirmed_by_earlier_answer,
+    read_before_entry_of_own_term,
     // Membership.
     two_changes_at_once,
     removal_in_log_ignored,

@@ -55,6 +55,9 @@ struct peer_progress {
     uint64_t rewind = 1;          ///< Length of the next step back when the refusal gives no hint.
     int64_t size_hint = 0;        ///< Bytes the peer wants in a batch; negative: none for now.
     bool commit_pending = false;  ///< A commit could not be announced; send when free.
+    uint64_t last_append = 0;     ///< Number of the last append sent.
+    uint64_t sent_for_reads = 0;  ///< Of the last one while reads waited for the peer.
+    uint64_t confirmed = 0;       ///< Of the newest request that it answered in our term.
     uint64_t last_first = 0;      ///< First index of the last append, for retry throttling.
     int32_t same_first = 0;
 

@@ -80,6 +80,7 @@ struct raft::dispatcher {
     void operator()(const inputs::applied& in) { r.on_applied(in); }
     void operator()(const inputs::adjust_quorum&) { r.on_adjust_quorum(); }
     void operator()(const inputs::mark_down& in) { r.on_mark_down(in); }
+    void operator()(const inputs::read_index& in) { r.on_read_index(in); }
     void operator()(const inputs::check_leadership&) { r.check_leadership(); }
     void operator()(const inputs::snapshot_created& in) { r.on_snapshot_created(in); }
     void operator()(const inputs::object_read& in) { r.on_object_read(in); }
@@ -144,12 +145,15 @@ void raft::step(time_ms now, const input& in, effects& out) {
             refused.number = p->number;
             refused.code = cmd_result_code::BAD_REQUEST;
             out.answers.push_back(refused);
+        } else if (auto* read = std::get_if<inputs::read_index>(&in)) {
+            out.read_answers.push_back({read->number, std::nullopt});
         }
         return;
     }
     now_ = std::max(now_, now);
     out_ = &out;
     std::visit(dispatcher{*this}, in);
+    answer_reads();
     out_ = nullptr;
 }
 
@@ -166,6 +170,7 @@ bool raft::adopt_term(uint64_t term) {
 
 void raft::become_follower() {
     const bool was_leader = role_ == srv_role::leader;
+    refuse_reads();
     for (auto& [peer_id, p] : peers_) {
         if (p.heartbeat_on) cancel(timer_kind::heartbeat, peer_id);
         p.heartbeat_on = false;
@@ -200,6 +205,7 @@ void raft::become_follower() {
 
 void raft::halt(int code, const std::string& why) {
     halted_ = true;
+    refuse_reads();
     cancel(timer_kind::election, -1);
     for (auto& [peer_id, p] : peers_) cancel(timer_kind::heartbeat, peer_id);
     notice n;
@@ -423,6 +429,7 @@ void raft::on_settings_changed(const inputs::settings_changed& in) {
 
 void raft::on_stop() {
     stopped_ = true;
+    refuse_reads();
     cancel(timer_kind::election, -1);
     cancel(timer_kind::retry, -1);
     for (auto& [peer_id, p] : peers_) {

@@ -266,6 +266,25 @@ private:
     uint64_t term_of_one_alone(uint64_t least) const;
     void on_adjust_quorum();
 
+    // read_index.cxx
+    /// A read whose leadership is not confirmed yet.
+    struct waiting_read {
+        uint64_t number;
+        ptr<req_msg> request;  ///< Of a follower; null: of this server's own program.
+        uint64_t index;
+        uint64_t asked_at;  ///< What is sent from this number on was sent after it came.
+    };
+    void on_read_index(const inputs::read_index& in);
+    void take_read(waiting_read r);
+    bool awaited_by_reads(const peer_progress& p) const;
+    void note_leadership_confirmed(peer_progress& p, const sent_request& was, uint64_t number,
+                                   uint64_t term);
+    int32_t read_quorum_among(int32_t voters) const;
+    bool is_confirmed_since(uint64_t asked_at) const;
+    void answer_reads();
+    void refuse_reads();
+    void answer_read(const waiting_read& r, const std::optional<uint64_t>& index);
+
     // proposal.cxx
     void on_proposal(const inputs::proposal& in);
     void on_log_stored(const inputs::log_stored& in);
@@ -457,6 +476,7 @@ private:
     std::map<int32_t, peer_progress> peers_;
     std::map<uint64_t, sent_request> sent_;  ///< Requests whose answer is still welcome.
     uint64_t next_send_ = 1;
+    std::deque<waiting_read> reads_;  ///< In the order in which they came.
     uint64_t next_transfer_ = 1;
     uint64_t asked_commit_ = 0;  ///< Of the last commit question.
     uint64_t index_at_becoming_leader_ = 0;

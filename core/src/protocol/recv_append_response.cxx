@@ -93,7 +93,7 @@ void raft::send_more(peer_progress& p, bool refused) {
     for (;;) {
         const uint64_t sent_through = p.streaming ? p.stream_position : p.next - 1;
         const bool more = refused || p.commit_pending || sent_through < log_.last_index() ||
-                          p.leave_unsent || p.snapshot_needed;
+                          p.leave_unsent || p.snapshot_needed || awaited_by_reads(p);
         if (!more || !try_send(p)) return;
         refused = false;
         if (!p.streaming || p.stream_position == sent_through) return;

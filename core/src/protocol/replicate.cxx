@@ -42,6 +42,10 @@ void raft::send_to(peer_progress& p, const ptr<req_msg>& msg, bool ordinary, uin
     s.commit = msg->get_commit_idx();
     s.stream_epoch = p.stream_epoch;
     sent_[number] = s;
+    if (s.type == msg_type::append_entries_request) {
+        p.last_append = number;
+        if (!reads_.empty()) p.sent_for_reads = number;
+    }
     ++p.unanswered;
     if (ordinary) p.busy = true;
     if (!ordinary) p.bytes_in_flight += bytes;

@@ -127,6 +127,8 @@ bool raft_server::impl::run_next(job& j) {
     if (take_next(fx.send, j.at, message)) return send(message), true;
     protocol::reply answer;
     if (take_next(fx.replies, j.at, answer)) return reply(answer), true;
+    protocol::read_answer read_answer;
+    if (take_next(fx.read_answers, j.at, read_answer)) return answer_read(read_answer), true;
     protocol::read_object read;
     if (take_next(fx.reads, j.at, read)) return read_object(read), true;
     protocol::save_object save;

@@ -13,8 +13,8 @@ namespace {
 bool nothing_in(const effects& fx) {
     return !fx.save && !fx.save_config && fx.notices.empty() && !fx.applied_reset && !fx.write &&
            fx.timers.empty() && fx.connections.empty() && fx.send.empty() && fx.replies.empty() &&
-           fx.reads.empty() && fx.saves.empty() && !fx.pack && fx.freed_transfers.empty() &&
-           !fx.commit;
+           fx.read_answers.empty() && fx.reads.empty() && fx.saves.empty() && !fx.pack &&
+           fx.freed_transfers.empty() && !fx.commit;
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ using shown_face = std::tuple<uint64_t, uint64_t, uint64_t, uint64_t, int64_t, i
 class raft_server::impl : public std::enable_shared_from_this<raft_server::impl> {
 public:
     using command_result = cmd_result<ptr<buffer>>;
+    using read_result = cmd_result<uint64_t>;
     using response_handler = std::function<void(ptr<resp_msg>)>;
 
     /// Takes ownership of `ctx`.
@@ -86,6 +87,9 @@ public:
     // requests.cxx: requests of clients
     ptr<command_result> append_entries(const std::vector<ptr<buffer>>& logs,
                                        const req_ext_params& ext);
+
+    // read_index.cxx
+    ptr<read_result> read_index();
 
     // admin.cxx
     ptr<command_result> add_server(const ptr<srv_config>& server);
@@ -256,6 +260,12 @@ private:
     std::optional<protocol::answer> ask_add(const ptr<srv_config>& server);
     std::optional<protocol::answer> ask_remove(int32_t server);
 
+    // read_index.cxx
+    void read_here(const ptr<read_result>& result);
+    void read_through(int32_t leader, const ptr<read_result>& result);
+    void answer_read(const protocol::read_answer& answer);
+    void cancel_reads();
+
     // forward.cxx
     ptr<command_result> forward(const ptr<req_msg>& req);
 
@@ -305,6 +315,7 @@ private:
     std::vector<protocol::input> postponed_;  ///< Entered meanwhile.
     uint64_t next_number_ = 1;
     std::map<uint64_t, response_handler> waiting_;  ///< Requests that have no reply yet.
+    std::map<uint64_t, ptr<read_result>> reads_;    ///< Of this server's program, not answered yet.
     raft_server* owner_ = nullptr;                  ///< Null until it is built, and when it goes.
     const raft_server* owner_address_ = nullptr;    ///< Only a name: what it was is not to be used.
     std::map<int32_t, shown> shown_;                ///< What derived classes see of each peer.

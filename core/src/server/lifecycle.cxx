@@ -209,6 +209,7 @@ void raft_server::impl::cancel_waiting() {
         batch->finish(nullptr, cmd_result_code::CANCELLED);
     }
     watchers_.cancel();
+    cancel_reads();
     finish_scheduled(0, cmd_result_code::CANCELLED, true);
     forwarder_->close();
     std::map<uint64_t, response_handler> waiting;

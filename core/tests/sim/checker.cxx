@@ -500,6 +500,17 @@ void checker::acknowledged(uint64_t index, uint64_t hash) {
     }
 }
 
+void checker::read(const sim_server& s, uint64_t index, uint64_t committed) const {
+    // A read sees every write acknowledged before it came; here even every committed one.
+    if (index < committed) {
+        fail("server ", s.id(), " answers a read at ", index, " although ", committed,
+             " was committed before it came");
+    }
+    if (index > s.node().commit_index()) {
+        fail("server ", s.id(), " answers a read at ", index, " which is not committed");
+    }
+}
+
 void checker::saving_config(sim_server& s, const before& was, const protocol::effects& out) {
     const cluster_config& config = *out.save_config;
     // 17: saved configurations are committed ones, and move forward.

@@ -50,6 +50,8 @@ public:
     void acknowledging(sim_server& s, uint64_t through, uint64_t term);
     void applied(sim_server& s, const machine_state& state);
     void acknowledged(uint64_t index, uint64_t hash);
+    /// A read is answered with `index`; so much had been committed, by anybody, when it came.
+    void read(const sim_server& s, uint64_t index, uint64_t committed) const;
     void idle(const sim_server& s) const { peers_.idle(s); }
     void saving_config(sim_server& s, const before& was, const nuraft::protocol::effects& out);
 

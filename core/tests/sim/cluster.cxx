@@ -113,6 +113,9 @@ void cluster::schedule_client() {
         sim_server* s = dice_.chance(3000) ? any_leader() : leader();
         if (dice_.chance(500)) s = servers_.begin()->second.get();
         if (s && s->running()) s->propose(op);
+        // Whoever led before the present leader is the one to be asked.
+        sim_server* reader = dice_.coin() ? any_leader() : nullptr;
+        if (reader) reader->ask_read();
         schedule_client();
     });
 }
@@ -241,6 +244,7 @@ void cluster::commit_one_more(time_us deadline) {
         run_until(events_.now() + 3000 * ms);
     }
     await_agreement(deadline);
+    read_once_more(deadline);
     for (auto& [id, s] : servers_) {
         checker_.idle(*s);
         for (auto& [other, t] : servers_) {
@@ -250,6 +254,21 @@ void cluster::commit_one_more(time_us deadline) {
                      " unanswered");
             }
         }
+    }
+}
+
+void cluster::read_once_more(time_us deadline) {
+    // As for a write: it is answered, soon.
+    for (;;) {
+        sim_server* s = leader();
+        const uint64_t number = s ? s->ask_read() : 0;
+        const time_us patience = events_.now() + 1000 * ms;
+        while (s && s->awaits_read(number) && events_.now() < patience) {
+            run_until(events_.now() + 10 * ms);
+        }
+        if (s && s->has_read(number)) return;
+        if (events_.now() >= deadline) fail("a read is not answered after the faults");
+        run_until(events_.now() + 50 * ms);
     }
 }
 
@@ -299,6 +318,7 @@ void totals::add(const totals& o) {
     packs += o.packs;
     duplicates += o.duplicates;
     acknowledged += o.acknowledged;
+    reads += o.reads;
 }
 
 std::string totals::describe() const {
@@ -309,7 +329,7 @@ std::string totals::describe() const {
       << config_changes << " config changes, " << servers_added << " joined, " << servers_removed
       << " removed, " << crashes << " crashes (" << torn_crashes << " with writes under way), "
       << truncations << " conflicts cut off, " << handovers << " hand-overs by rule, " << streamed
-      << " streamed requests, " << duplicates << " requests twice";
+      << " streamed requests, " << duplicates << " requests twice, " << reads << " reads";
     return s.str();
 }
 

@@ -79,6 +79,7 @@ private:
     void await_agreement(time_us deadline);
     void mend_priorities();
     void commit_one_more(time_us deadline);
+    void read_once_more(time_us deadline);
     std::shared_ptr<operation> make_operation(const std::vector<std::string>& payloads);
 
     options options_;

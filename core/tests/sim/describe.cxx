@@ -114,6 +114,9 @@ struct input_text {
     std::string operator()(const in::mark_down& i) const {
         return i.down ? "mark down" : "mark up";
     }
+    std::string operator()(const in::read_index& i) const {
+        return "read #" + std::to_string(i.number);
+    }
     std::string operator()(const in::check_leadership&) const { return "check leadership"; }
     std::string operator()(const in::snapshot_created& i) const {
         return "snapshot created at " + std::to_string(i.meta->get_last_log_idx());
@@ -224,6 +227,10 @@ std::string describe(const protocol::effects& out) {
     }
     for (const protocol::reply& r : out.replies) {
         s << indent << "reply #" << r.request << " " << (r.msg ? describe(*r.msg) : "nothing");
+    }
+    for (const protocol::read_answer& r : out.read_answers) {
+        s << indent << "read #" << r.number;
+        s << (r.index ? " at " + std::to_string(*r.index) : " refused");
     }
     for (const protocol::read_object& r : out.reads) {
         s << indent << "read object " << r.object << " of snapshot " << r.meta->get_last_log_idx()

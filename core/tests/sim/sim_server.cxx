@@ -88,6 +88,7 @@ void sim_server::power_off() {
     for (auto& [number, op] : proposals_) world_.retry(op);
     proposals_.clear();
     cancel_waiters();
+    reads_.clear();
     requests_.clear();
     pending_.clear();
     timers_.clear();
@@ -121,6 +122,7 @@ void sim_server::stop() {
     if (!pending_.empty()) {
         fail("server ", id_, " stopped and left request ", *pending_.begin(), " unanswered");
     }
+    if (!reads_.empty()) fail("server ", id_, " stopped and left a read unanswered");
     power_off();
     disk_.crash(world_.chance());
 }
@@ -238,6 +240,27 @@ void sim_server::propose(const std::shared_ptr<operation>& op) {
     input(in);
 }
 
+uint64_t sim_server::ask_read() {
+    const uint64_t number = next_number();
+    if (world_.tracing()) world_.trace("client reads from s" + std::to_string(id_));
+    reads_[number] = world_.check().committed();
+    input(protocol::inputs::read_index{number});
+    return number;
+}
+
+void sim_server::deliver_reads(const protocol::effects& out) {
+    for (const protocol::read_answer& r : out.read_answers) {
+        auto found = reads_.find(r.number);
+        if (found == reads_.end()) fail("server ", id_, " answers read ", r.number, " twice");
+        const uint64_t committed = found->second;
+        reads_.erase(found);
+        if (!r.index) continue;
+        world_.check().read(*this, *r.index, committed);
+        answered_reads_.insert(r.number);
+        ++world_.count().reads;
+    }
+}
+
 void sim_server::change_params(const raft_params& params) {
     params_ = params;
     if (!running()) return;
@@ -282,6 +305,7 @@ void sim_server::execute(const checker::before& was, protocol::effects& out) {
     send(out);
     if (!go_on()) return;
     for (const protocol::reply& r : out.replies) reply(r);
+    deliver_reads(out);
     if (!go_on()) return;
     for (const protocol::read_object& r : out.reads) read(r);
     for (const protocol::save_object& s : out.saves) save_object(s);

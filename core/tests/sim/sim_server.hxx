@@ -79,6 +79,11 @@ public:
     void receive(const network::handle& c, uint64_t number,
                  const nuraft::ptr<nuraft::req_msg>& msg);
     void propose(const std::shared_ptr<operation>& op);
+    /// Asks for the index of a linearizable read; its number.
+    uint64_t ask_read();
+    /// Answered with an index.
+    bool has_read(uint64_t number) const { return answered_reads_.count(number) > 0; }
+    bool awaits_read(uint64_t number) const { return reads_.count(number) > 0; }
     void change_params(const nuraft::raft_params& params);
 
     uint64_t next_number() { return ++next_number_; }
@@ -99,6 +104,7 @@ private:
     void execute(const checker::before& was, nuraft::protocol::effects& out);
     void save(nuraft::protocol::effects& out);
     void deliver_answers(const nuraft::protocol::effects& out);
+    void deliver_reads(const nuraft::protocol::effects& out);
     void heed_notices(const nuraft::protocol::effects& out);
     void write(const nuraft::protocol::log_write& w);
     void store_some();
@@ -163,6 +169,8 @@ private:
     std::set<uint64_t> pending_;
     std::map<uint64_t, std::shared_ptr<operation>> proposals_;
     std::map<uint64_t, waiter> waiters_;
+    std::map<uint64_t, uint64_t> reads_;  ///< Number to how much had been committed when it came.
+    std::set<uint64_t> answered_reads_;
     bool told_of_removal_ = false;
     bool leads_ = false;                  ///< As its notices tell.
     uint64_t last_led_ = 0;               ///< Term.

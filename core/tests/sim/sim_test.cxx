@@ -72,6 +72,7 @@ TEST(sim, every_seed_keeps_the_invariants_and_converges) {
     EXPECT_GT(sum.elected_alone, 0u);
     EXPECT_GT(sum.commits, 10 * ran);
     EXPECT_GT(sum.acknowledged, ran);
+    EXPECT_GT(sum.reads, ran);
     EXPECT_GT(sum.snapshots_created, 0u);
     EXPECT_GT(sum.snapshots_installed, 0u);
     EXPECT_GT(sum.packs, 0u);

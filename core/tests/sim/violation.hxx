@@ -39,6 +39,7 @@ struct totals {
     uint64_t packs = 0;
     uint64_t duplicates = 0;
     uint64_t acknowledged = 0;
+    uint64_t reads = 0;
 
     void add(const totals& o);
     std::string describe() const;
