@@ -17,6 +17,12 @@
 #include "raft3d/tls_credentials.hxx"
 #include "raft3d/tracing_logger.hxx"
 
+// Only the core of this repository has it.
+#if __has_include(<libnuraft/read_index.hxx>)
+#include <libnuraft/read_index.hxx>
+#define RAFT3D_CORE_READS
+#endif
+
 namespace raft3d {
 
 using nuraft::ptr;
@@ -156,6 +162,33 @@ void node::propose(rust::Slice<const uint8_t> command,
     } catch (const std::exception&) {
         // The completion is dropped, which means that the outcome is unknown.
     }
+}
+
+void node::read_index(rust::Box<ReadCompletion> completion) const noexcept {
+#ifdef RAFT3D_CORE_READS
+    using result_type = nuraft::cmd_result<uint64_t>;
+    try {
+        // In a form that a copyable handler can hold; it runs once.
+        auto pending = std::make_shared<rust::Box<ReadCompletion>>(std::move(completion));
+        const result_type::handler_type2 on_ready = [pending](result_type& done,
+                                                              ptr<std::exception>&) {
+            const nuraft::cmd_result_code code = done.get_result_code();
+            const std::string text = done.get_result_str();
+            const ReadVerdict verdict = code == nuraft::cmd_result_code::OK ? ReadVerdict::At
+                                        : code == nuraft::cmd_result_code::BAD_REQUEST
+                                            ? ReadVerdict::Unsupported
+                                            : ReadVerdict::Unconfirmed;
+            const uint64_t index = verdict == ReadVerdict::At ? done.get() : 0;
+            complete_read(std::move(*pending), verdict, index,
+                          {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+        };
+        nuraft::read_index(*server_)->when_ready(on_ready);
+    } catch (const std::exception&) {
+        // The completion is dropped, which means that the read is not confirmed.
+    }
+#else
+    complete_read(std::move(completion), ReadVerdict::Unsupported, 0, {});
+#endif
 }
 
 NodeView node::view() const {

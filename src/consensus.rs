@@ -28,6 +28,15 @@ pub trait Consensus: Send + Sync + 'static {
         command: Vec<u8>,
     ) -> impl Future<Output = Result<Vec<u8>, ProposeError>> + Send;
 
+    /// Resolves to a log index such that whoever has applied it sees every write that any node had
+    /// acknowledged when this was called. It costs a round of messages and no entry in the log.
+    ///
+    /// There is no timeout here; dropping the future is harmless. A log that cannot do it says so,
+    /// and its users commit a barrier instead.
+    fn read_index(&self) -> impl Future<Output = Result<u64, ReadIndexError>> + Send {
+        async { Err(ReadIndexError::Unsupported) }
+    }
+
     /// This node's applied state: a consistent, immutable view that costs O(1) to take.
     fn state(&self) -> State;
 
@@ -103,6 +112,23 @@ pub enum ProposeError {
     #[error("this node is shutting down")]
     ShuttingDown,
     /// This node has no part in the cluster any more; the command was not taken.
+    #[error("this node has failed: {0}")]
+    NodeFailed(String),
+}
+
+/// Why there is no index to read at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadIndexError {
+    /// The log, or the node that leads, does not know the question.
+    #[error("the leader cannot confirm a read without an entry in the log")]
+    Unsupported,
+    /// No leader has confirmed that it still leads; trying again is safe.
+    #[error("no leader confirmed the read: {0}")]
+    Unconfirmed(String),
+    /// This node is stopping.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+    /// This node has no part in the cluster any more.
     #[error("this node has failed: {0}")]
     NodeFailed(String),
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cxx::{SharedPtr, UniquePtr};
 use tokio::sync::oneshot;
 
-use crate::consensus::{ChangeError, ProposeError};
+use crate::consensus::{ChangeError, ProposeError, ReadIndexError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader, Steps};
@@ -109,6 +109,17 @@ mod bridge {
         Unknown,
     }
 
+    /// Whether a read may be answered.
+    #[derive(Debug)]
+    enum ReadVerdict {
+        /// Whoever has applied the index may.
+        At,
+        /// No leader confirmed that it leads.
+        Unconfirmed,
+        /// This core, or that of the leader, does not know the question.
+        Unsupported,
+    }
+
     /// What became of the wish to change the members or the leader.
     #[derive(Debug)]
     enum ChangeVerdict {
@@ -130,6 +141,15 @@ mod bridge {
         type Completion;
         /// Answers a proposal. `bytes` are the outcome or the reason, as the verdict says.
         fn complete(completion: Box<Completion>, verdict: Verdict, bytes: &[u8]);
+
+        type ReadCompletion;
+        /// Answers whether a read may be, with an index or else a reason.
+        fn complete_read(
+            completion: Box<ReadCompletion>,
+            verdict: ReadVerdict,
+            index: u64,
+            reason: &[u8],
+        );
 
         type Fsm;
         fn commit(self: &Fsm, index: u64, command: &[u8]) -> Vec<u8>;
@@ -249,6 +269,7 @@ mod bridge {
             notifier: SharedPtr<append_notifier>,
         ) -> Result<UniquePtr<node>>;
         fn propose(self: &node, command: &[u8], completion: Box<Completion>);
+        fn read_index(self: &node, completion: Box<ReadCompletion>);
         fn view(self: &node) -> Result<NodeView>;
         fn create_snapshot(self: &node) -> Result<u64>;
         fn add_learner(self: &node, id: i32, endpoint: &str) -> Result<ChangeVerdict>;
@@ -397,6 +418,12 @@ impl Core {
     /// Submits `command`; the answer comes through `sender`, which is dropped if there is none.
     pub fn propose(&self, command: &[u8], sender: oneshot::Sender<Answer>) {
         self.node.propose(command, Box::new(Completion(sender)));
+    }
+
+    /// Asks at which index a linearizable read may be answered; the answer comes through `sender`,
+    /// which is dropped if there is none.
+    pub fn read_index(&self, sender: oneshot::Sender<ReadAnswer>) {
+        self.node.read_index(Box::new(ReadCompletion(sender)));
     }
 
     /// What the server knows now.
@@ -554,6 +581,29 @@ fn complete(completion: Box<Completion>, verdict: bridge::Verdict, bytes: &[u8])
         bridge::Verdict::Applied => Ok(bytes.to_vec()),
         bridge::Verdict::NotAccepted => Err(ProposeError::NotAccepted(reason())),
         _ => Err(ProposeError::Unknown(reason())),
+    };
+    // Whoever asked may have stopped waiting.
+    let _ = completion.0.send(answer);
+}
+
+/// At which index a read may be answered.
+pub type ReadAnswer = Result<u64, ReadIndexError>;
+
+struct ReadCompletion(oneshot::Sender<ReadAnswer>);
+
+#[expect(clippy::boxed_local, reason = "ownership crosses the bridge in a box")]
+fn complete_read(
+    completion: Box<ReadCompletion>,
+    verdict: bridge::ReadVerdict,
+    index: u64,
+    reason: &[u8],
+) {
+    let answer = match verdict {
+        bridge::ReadVerdict::At => Ok(index),
+        bridge::ReadVerdict::Unsupported => Err(ReadIndexError::Unsupported),
+        _ => Err(ReadIndexError::Unconfirmed(
+            String::from_utf8_lossy(reason).into_owned(),
+        )),
     };
     // Whoever asked may have stopped waiting.
     let _ = completion.0.send(answer);

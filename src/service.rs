@@ -3,6 +3,7 @@
 
 pub mod members;
 mod proposals;
+mod reads;
 pub mod snapshots;
 mod upgrade;
 
@@ -26,6 +27,7 @@ use crate::sabotage;
 use crate::storage::SnapshotStore;
 use crate::traces::Step;
 use proposals::Proposals;
+use reads::ReadPoint;
 
 /// What one node's service takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +130,7 @@ pub struct FarmService<C> {
     submitted_bytes: Arc<Semaphore>,
     /// Held while the members or the leader are being changed through this node.
     changing: Arc<Mutex<()>>,
-    barriers: mpsc::Sender<oneshot::Sender<BarrierResult>>,
+    reads: mpsc::Sender<oneshot::Sender<ReadPoint>>,
     proposals: Proposals,
 }
 
@@ -141,7 +143,7 @@ impl<C> Clone for FarmService<C> {
             submissions: Arc::clone(&self.submissions),
             submitted_bytes: Arc::clone(&self.submitted_bytes),
             changing: Arc::clone(&self.changing),
-            barriers: self.barriers.clone(),
+            reads: self.reads.clone(),
             proposals: self.proposals.clone(),
         }
     }
@@ -160,10 +162,14 @@ impl<C: Consensus> FarmService<C> {
     }
 
     /// A service over `consensus`. To be called in a tokio runtime: it starts the task that
-    /// proposes read barriers, which ends when the last clone is dropped.
+    /// finds read points, which ends when the last clone is dropped.
     pub fn with_limits(consensus: Arc<C>, limits: Limits) -> FarmService<C> {
-        let (barriers, reads) = mpsc::channel(limits.in_flight_max);
-        tokio::spawn(propose_barriers(Arc::clone(&consensus), limits, reads));
+        let (reads, waiting) = mpsc::channel(limits.in_flight_max);
+        tokio::spawn(reads::find_read_points(
+            Arc::clone(&consensus),
+            limits,
+            waiting,
+        ));
         FarmService {
             node_id: consensus.status().node_id,
             consensus,
@@ -171,7 +177,7 @@ impl<C: Consensus> FarmService<C> {
             submissions: Arc::new(Semaphore::new(limits.in_flight_max)),
             submitted_bytes: Arc::new(Semaphore::new(limits.bytes_in_flight_max)),
             changing: Arc::default(),
-            barriers,
+            reads,
             proposals: Proposals::new(),
         }
     }
@@ -240,20 +246,20 @@ impl<C: Consensus> FarmService<C> {
     /// The state as of `consistency`. It costs O(1) to hold and never changes.
     pub async fn read(&self, consistency: Consistency) -> Result<State, ReadError> {
         if consistency == Consistency::Linearizable {
-            self.pass_barrier().await?;
+            self.wait_for_read_point().await?;
         }
         Ok(self.consensus.state())
     }
 
     /// Resolves when this node has applied all that was acknowledged before the call.
-    async fn pass_barrier(&self) -> Result<(), ReadError> {
+    async fn wait_for_read_point(&self) -> Result<(), ReadError> {
         let deadline = Instant::now() + self.limits.request_timeout;
-        let (read, barrier) = oneshot::channel();
-        self.barriers.try_send(read).map_err(|error| match error {
+        let (read, point) = oneshot::channel();
+        self.reads.try_send(read).map_err(|error| match error {
             TrySendError::Full(_) => ReadError::Overloaded,
             TrySendError::Closed(_) => ReadError::ShuttingDown,
         })?;
-        let index = match timeout_at(deadline, barrier).await {
+        let index = match timeout_at(deadline, point).await {
             Ok(Ok(result)) => result?,
             Ok(Err(_)) => return Err(ReadError::ShuttingDown),
             Err(_) => return Err(ReadError::NoQuorum("no answer from the leader".into())),
@@ -308,41 +314,6 @@ impl<C: Consensus> FarmService<C> {
     /// under way already or none is needed.
     pub fn create_snapshot(&self) -> Option<u64> {
         Some(self.consensus.create_snapshot()).filter(|&index| index > 0)
-    }
-}
-
-/// The index of a committed barrier, or why there is none.
-type BarrierResult = Result<u64, ReadError>;
-
-/// Proposes one barrier after the other, each for all reads that came before it was proposed.
-///
-/// A read that comes while a barrier is in flight waits for the next one: that barrier may have
-/// its place in the log already, before a write that was acknowledged since.
-async fn propose_barriers<C: Consensus>(
-    consensus: Arc<C>,
-    limits: Limits,
-    mut reads: mpsc::Receiver<oneshot::Sender<BarrierResult>>,
-) {
-    let mut sharers = Vec::new();
-    while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
-        // Many requests share it: it is a step of none.
-        let barrier = Proposal::of(&command_now(Op::Barrier, Provenance::default()), None);
-        let time = Time::from_now(limits.request_timeout);
-        let result = match propose(&consensus, barrier, time).await {
-            Ok(outcome) => Ok(outcome.index),
-            Err(
-                SubmitError::NoQuorum(reason)
-                | SubmitError::OutcomeUnknown(reason)
-                | SubmitError::UpgradeNotFinished(reason),
-            ) => Err(ReadError::NoQuorum(reason)),
-            Err(SubmitError::Overloaded) => Err(ReadError::Overloaded),
-            Err(SubmitError::ShuttingDown) => Err(ReadError::ShuttingDown),
-            Err(SubmitError::NodeFailed(reason)) => Err(ReadError::NodeFailed(reason)),
-        };
-        for read in sharers.drain(..) {
-            // A read that is gone, because its client or its time is, needs no answer.
-            let _ = read.send(result.clone());
-        }
     }
 }
 

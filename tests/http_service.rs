@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http_support::{DEADLINE, FAILURE, Fake, Mode};
+use raft3d::consensus::ReadIndexError;
 use raft3d::domain::command::{Idempotency, NewPrinter, Op};
 use raft3d::domain::id::Id;
 use raft3d::domain::state::State;
@@ -468,6 +469,55 @@ async fn a_barrier_that_is_lost_is_proposed_again() {
         .unwrap();
     assert_eq!(state.applied_index(), 2);
     assert_eq!(fake.proposal_count(), 4);
+}
+
+#[tokio::test]
+async fn a_read_that_the_leader_confirms_puts_nothing_into_the_log() {
+    let fake = Fake::new();
+    let service = service(&fake, DEADLINE);
+    fake.confirm_reads(&[]);
+    fake.lag();
+    let written = fake.commit_elsewhere(new_printer("a"));
+    let read = spawn_read(&service);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!read.is_finished(), "this node has not applied the write");
+    fake.apply_to(written);
+    let state = read.await.unwrap().unwrap();
+    assert!(state.printer("a").is_some());
+    assert_eq!(fake.proposal_count(), 0);
+}
+
+#[tokio::test]
+async fn a_read_that_nobody_confirms_is_asked_for_again_until_its_time_is_over() {
+    let fake = Fake::new();
+    let lost = || ReadIndexError::Unconfirmed("the leader was lost".into());
+    fake.confirm_reads(&[lost(), lost()]);
+    let confirmed = service(&fake, DEADLINE);
+    confirmed.read(Consistency::Linearizable).await.unwrap();
+    assert_eq!(fake.read_indexes_asked(), 3);
+
+    fake.confirm_reads(&vec![lost(); 10_000]);
+    let error = service(&fake, SHORT)
+        .read(Consistency::Linearizable)
+        .await
+        .unwrap_err();
+    assert_eq!(error, ReadError::NoQuorum("the leader was lost".into()));
+    assert_eq!(fake.proposal_count(), 0);
+}
+
+#[tokio::test]
+async fn a_leader_that_cannot_confirm_reads_is_asked_by_a_barrier() {
+    let fake = Fake::new();
+    fake.confirm_reads(&[ReadIndexError::Unsupported]);
+    let service = service(&fake, DEADLINE);
+    let state = service.read(Consistency::Linearizable).await.unwrap();
+    assert_eq!(state.applied_index(), 1);
+    assert_eq!(fake.proposal_count(), 1);
+    // It may be upgraded meanwhile.
+    service.read(Consistency::Linearizable).await.unwrap();
+    assert_eq!((fake.proposal_count(), fake.read_indexes_asked()), (1, 2));
 }
 
 #[tokio::test]

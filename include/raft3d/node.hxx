@@ -45,6 +45,7 @@ struct StateHandle;
 struct Member;
 struct NodeOptions;
 struct NodeView;
+struct ReadCompletion;
 
 /// One running Raft server. All methods may be called from any thread, also after `shutdown`.
 class node {
@@ -64,6 +65,10 @@ public:
     /// answer is known at once, on this one. Does not wait for the commit.
     void propose(rust::Slice<const uint8_t> command,
                  rust::Box<Completion> completion) const noexcept;
+
+    /// Asks at which index a linearizable read may be answered, here or the leader. `completion` is
+    /// used like that of `propose`. NuRaft cannot tell, and the log has to be asked instead.
+    void read_index(rust::Box<ReadCompletion> completion) const noexcept;
 
     /// What this server knows of itself and of the cluster.
     NodeView view() const;

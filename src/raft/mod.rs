@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 
-use crate::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
+use crate::consensus::{
+    ChangeError, Consensus, Member, ProposeError, ReadIndexError, Role, Status,
+};
 use crate::domain::state::State;
 use crate::ffi::{self, Core, RaftTls};
 use crate::identity::{ClusterId, DirectoryId};
@@ -311,6 +313,27 @@ impl Consensus for Node {
             receiver.await.unwrap_or_else(|_| {
                 let reason = "this node dropped the proposal without an answer";
                 Err(ProposeError::Unknown(reason.into()))
+            })
+        }
+    }
+
+    fn read_index(&self) -> impl Future<Output = Result<u64, ReadIndexError>> + Send {
+        let (sender, receiver) = oneshot::channel();
+        let refusal = self.refusal();
+        if refusal.is_none() {
+            self.core.read_index(sender);
+        }
+        async move {
+            match refusal {
+                Some(ProposeError::NodeFailed(reason)) => {
+                    return Err(ReadIndexError::NodeFailed(reason));
+                }
+                Some(_) => return Err(ReadIndexError::ShuttingDown),
+                None => {}
+            }
+            receiver.await.unwrap_or_else(|_| {
+                let reason = "this node dropped the question without an answer";
+                Err(ReadIndexError::Unconfirmed(reason.into()))
             })
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use raft3d::consensus::{ChangeError, Consensus, Member, ProposeError, Role, Status};
+use raft3d::consensus::{
+    ChangeError, Consensus, Member, ProposeError, ReadIndexError, Role, Status,
+};
 use raft3d::domain::command::{Command, NEWEST_VERSION, Op};
 use raft3d::domain::state::State;
 use raft3d::domain::time::Timestamp;
@@ -54,6 +56,14 @@ pub struct Fake {
     most_in_flight: AtomicUsize,
 }
 
+/// How a log answers that tells read indexes.
+#[derive(Debug)]
+struct ReadIndex {
+    /// What it answers first.
+    failures: Vec<ReadIndexError>,
+    asked: usize,
+}
+
 #[derive(Debug)]
 struct Script {
     /// What comes next, first; [`Script::mode`] when it is empty.
@@ -81,6 +91,8 @@ struct Script {
     leaving: Option<(i32, usize)>,
     /// To whom the leadership was to be handed over.
     yielded: Vec<Option<i32>>,
+    /// What the leader confirms of reads; without it they take a barrier.
+    read_index: Option<ReadIndex>,
     heirs_take_over: bool,
 }
 
@@ -106,6 +118,7 @@ impl Fake {
                 busy_for: 0,
                 leaving: None,
                 yielded: Vec::new(),
+                read_index: None,
                 heirs_take_over: true,
             }),
             local: watch::Sender::new(state),
@@ -158,6 +171,23 @@ impl Fake {
     /// From now on changes of the members do not begin, for this reason.
     pub fn refuse_changes(&self, error: ChangeError) {
         self.script().change_error = Some(error);
+    }
+
+    /// From now on the log tells read indexes: the next times it fails like this, and then it does
+    /// not.
+    pub fn confirm_reads(&self, failures: &[ReadIndexError]) {
+        self.script().read_index = Some(ReadIndex {
+            failures: failures.to_vec(),
+            asked: 0,
+        });
+    }
+
+    /// How often the log was asked for a read index since [`Fake::confirm_reads`].
+    pub fn read_indexes_asked(&self) -> usize {
+        self.script()
+            .read_index
+            .as_ref()
+            .map_or(0, |read| read.asked)
     }
 
     /// The next changes of the members, this many, find another one under way.
@@ -339,6 +369,19 @@ impl Consensus for Fake {
         let _guard = InFlight(&self.in_flight);
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
         self.answer(&command).await
+    }
+
+    async fn read_index(&self) -> Result<u64, ReadIndexError> {
+        let mut script = self.script();
+        let committed = script.committed.applied_index();
+        let Some(read) = &mut script.read_index else {
+            return Err(ReadIndexError::Unsupported);
+        };
+        read.asked += 1;
+        match read.failures.is_empty() {
+            true => Ok(committed),
+            false => Err(read.failures.remove(0)),
+        }
     }
 
     fn state(&self) -> State {
