@@ -312,6 +312,16 @@ async fn certificates_are_rotated_under_load_without_a_failed_request() {
         }
         client.goes_on().await;
     }
+    // A node that is told reads its files at once, even if it has no need to.
+    let pid = cluster.node(3).pid().unwrap();
+    let taken = "new connections use the certificate that was read";
+    let count = || log_of(&cluster, 3).matches(taken).count();
+    let before = count();
+    signal(pid, "HUP");
+    wait_until("the node has read its files again", async || {
+        (count() > before).then_some(())
+    })
+    .await;
     // A pair that does not belong together, and one that has expired: the one in use stays.
     let key = certs.dir.join("node-1.key");
     let good = fs::read(&key).unwrap();
@@ -445,10 +455,11 @@ async fn commands_of_the_command_line_make_and_use_certificates() {
     ] {
         assert!(text.contains(part), "`{part}` is not in `{text}`");
     }
-    // A node takes no certificate but its own.
+    // A node takes no certificate but its own; one that did would not wait for a signal.
     let serve = Command::new(program())
         .args([
             "serve",
+            "--exit-with-stdin",
             "--node-id",
             "1",
             "--initial-cluster",

@@ -1,12 +1,13 @@
 //! The container image and the compose file: what they name exists, and what they run is what the
 //! program takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
 use raft3d::cli::{Cli, Command as Verb};
+use serde_json::Value;
 use yaml_rust2::{Yaml, YamlLoader};
 
 fn read(path: &str) -> String {
@@ -53,6 +54,24 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// What cargo builds of the package in `dir`, but for its tests, each from a file that is there.
+fn targets(dir: &Path) -> BTreeSet<String> {
+    let read = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--locked"])
+        .args(["--format-version", "1", "--manifest-path"])
+        .arg(dir.join("Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(read.status.success(), "{read:?}");
+    let package: Value = serde_json::from_slice(&read.stdout).unwrap();
+    let targets = package["packages"][0]["targets"].as_array().unwrap().iter();
+    let built = targets.filter(|target| target["kind"][0] != "test");
+    let built = built.filter(|target| Path::new(target["src_path"].as_str().unwrap()).exists());
+    built
+        .map(|target| format!("{} {}", target["kind"][0], target["name"]))
+        .collect()
+}
+
 #[test]
 fn the_image_is_built_from_all_that_the_package_needs() {
     let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -60,13 +79,13 @@ fn the_image_is_built_from_all_that_the_package_needs() {
     for source in sources() {
         copy(&project.join(&source), &dir.path().join(&source));
     }
-    let read = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--locked"])
-        .args(["--format-version", "1", "--manifest-path"])
-        .arg(dir.path().join("Cargo.toml"))
-        .output()
-        .unwrap();
-    assert!(read.status.success(), "{read:?}");
+    assert_eq!(targets(dir.path()), targets(&project));
+    let script = read("build.rs");
+    let named = script.split('"').filter(|path| project.join(path).exists());
+    let missing: Vec<_> = named
+        .filter(|path| !dir.path().join(path).exists())
+        .collect();
+    assert!(missing.is_empty(), "the build script wants {missing:?}");
 
     let included = Command::new("grep")
         .args([

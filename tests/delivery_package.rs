@@ -175,6 +175,12 @@ fn the_unit_is_sound_and_exposes_little() {
         "NoNewPrivileges=yes",
         "CapabilityBoundingSet=",
         "Restart=on-failure",
+        // More than a node takes to stop, and than it lets pass between two signs of life.
+        "TimeoutStopSec=30",
+        "WatchdogSec=30",
+        // New certificates without a restart, and as many connections as the documentation says.
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "LimitNOFILE=65536",
     ] {
         assert!(
             text.lines().any(|found| found == line),
