@@ -6,6 +6,7 @@ mod cluster_support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cluster_support::{JOBS, PATIENCE, PRINTERS, TestCluster, http_client, wait_until};
 use raft3d::demo::nodes::free_addresses;
@@ -24,6 +25,12 @@ const SHORTENED: [(&str, &str); 5] = [
         "peer_last_contact_seconds > 2",
     ),
 ];
+
+/// Pause between two looks at the alerts, which are evaluated once a second.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a machine that is busy with other things may be told of, rightly, at any time.
+const OF_THE_MACHINE: [&str; 3] = ["Raft3dSlowDisk", "Raft3dLeaderChanges", "Raft3dWritesFail"];
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -117,15 +124,21 @@ impl Prometheus {
         .await;
     }
 
-    /// Waits until exactly `wanted` fire, each given as its name, a space, and the instance if it has
-    /// one.
+    /// Waits until `wanted` fire and no others but those [`OF_THE_MACHINE`], each given as its name, a
+    /// space, and the instance if it has one.
     async fn wait_for_alerts(&self, wanted: &[&str]) {
         let wanted: BTreeSet<_> = wanted.iter().map(|alert| (*alert).to_owned()).collect();
         let mut fired = BTreeSet::new();
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while fired != wanted {
+        loop {
             if let Some(found) = self.ask("alerts").await {
                 fired = firing(&found);
+                fired.retain(|alert| {
+                    wanted.contains(alert) || !OF_THE_MACHINE.contains(&alert.as_str())
+                });
+                if fired == wanted {
+                    return;
+                }
             }
             let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
             assert!(
@@ -133,7 +146,7 @@ impl Prometheus {
                 "{wanted:?} should fire, and {fired:?} do:\n{}",
                 log()
             );
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
 }
@@ -157,7 +170,7 @@ fn firing(found: &Value) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_node_a_lost_quorum_and_an_empty_roll_are_told_by_their_alerts_and_no_others() {
+async fn a_lost_node_a_lost_quorum_and_an_empty_roll_are_told_by_their_own_alerts() {
     let mut cluster = TestCluster::start_with(&["--request-timeout-ms", "500"]).await;
     let prometheus = Prometheus::start(&cluster).await;
     prometheus.wait_for_scrapes().await;
