@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold: the checks, the core's tests in three builds, then the package's tests.
+# Everything that must hold: the checks, the core's tests in three builds, the glue's in two, then the
+# package's tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +19,17 @@ test_core() {
     ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)"
 }
 
+# The tests of the glue that need no Rust, likewise.
+test_glue() {
+    announce "glue, $1"
+    local build="build/glue-$1"
+    cmake -S cpp/tests -B "$build" "${@:2}" \
+        -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-g1 -O1" >"$build.log" 2>&1 ||
+        { cat "$build.log"; exit 1; }
+    cmake --build "$build" --parallel "$(nproc)" -- --no-print-directory
+    ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)"
+}
+
 announce "checks"
 scripts/check.sh
 
@@ -27,6 +39,8 @@ mkdir -p build
 test_core plain -DRAFT3D_BUILD_BENCH=ON
 test_core address -DRAFT3D_SANITIZE=address,undefined -DCMAKE_UNITY_BUILD=ON
 test_core thread -DRAFT3D_SANITIZE=thread -DCMAKE_UNITY_BUILD=ON
+test_glue address -DRAFT3D_SANITIZE=address,undefined
+test_glue thread -DRAFT3D_SANITIZE=thread
 
 announce "package"
 if cargo nextest --version >/dev/null 2>&1; then
