@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="cmake g++ make libasio-dev libssl-dev"
     [deb]="binutils dpkg-dev"
-    [test]="libgtest-dev clang-format iproute2 curl openssl procps python3-venv"
+    [test]="libgtest-dev clang-format iproute2 curl openssl procps python3-venv valgrind"
 )
 
 missing=()

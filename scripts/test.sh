@@ -42,6 +42,9 @@ test_core thread -DRAFT3D_SANITIZE=thread -DCMAKE_UNITY_BUILD=ON
 test_glue address -DRAFT3D_SANITIZE=address,undefined
 test_glue thread -DRAFT3D_SANITIZE=thread
 
+announce "instructions"
+scripts/instructions.sh
+
 announce "package"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked
