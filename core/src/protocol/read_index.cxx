@@ -26,7 +26,7 @@ namespace protocol {
 
 namespace {
 
-constexpr uint8_t version = 0;
+constexpr uint8_t context_version = 0;
 constexpr size_t context_size = 10;  // version, whether there is an index, index
 
 }  // namespace
@@ -45,7 +45,7 @@ ptr<req_msg> read_index_question(int32_t from, int32_t to) {
 ptr<buffer> read_index_context(const std::optional<uint64_t>& index) {
     ptr<buffer> context = buffer::alloc(context_size);
     buffer_serializer bs(context);
-    bs.put_u8(version);
+    bs.put_u8(context_version);
     bs.put_u8(index ? 1 : 0);
     bs.put_u64(index.value_or(0));
     return context;
@@ -55,7 +55,7 @@ read_index_reply read_index_reply_in(const ptr<buffer>& context) {
     read_index_reply found;
     if (!context || context->size() < context_size) return found;
     buffer_serializer bs(*context);
-    if (bs.get_u8() != version) return found;
+    if (bs.get_u8() != context_version) return found;
     found.understood = true;
     const bool has_index = bs.get_u8() != 0;
     const uint64_t index = bs.get_u64();

@@ -12,7 +12,7 @@ using namespace protocol;
 
 namespace {
 
-void finish(cmd_result<uint64_t>& result, cmd_result_code code, uint64_t index = 0) {
+void finish_read(cmd_result<uint64_t>& result, cmd_result_code code, uint64_t index = 0) {
     ptr<std::exception> no_error;
     if (code == cmd_result_code::OK) result.accept();
     result.set_result(index, no_error, code);
@@ -24,9 +24,9 @@ ptr<raft_server::impl::read_result> raft_server::impl::read_index() {
     auto result = cs_new<read_result>();
     const int32_t leader = known_leader_;
     if (stopping_) {
-        finish(*result, cmd_result_code::CANCELLED);
+        finish_read(*result, cmd_result_code::CANCELLED);
     } else if (leader == -1) {
-        finish(*result, cmd_result_code::NOT_LEADER);
+        finish_read(*result, cmd_result_code::NOT_LEADER);
     } else if (leader == id_) {
         read_here(result);
     } else {
@@ -39,7 +39,7 @@ void raft_server::impl::read_here(const ptr<read_result>& result) {
     std::unique_lock<std::recursive_mutex> guard(lock_);
     if (stopping_) {
         guard.unlock();
-        return finish(*result, cmd_result_code::CANCELLED);
+        return finish_read(*result, cmd_result_code::CANCELLED);
     }
     const uint64_t number = next_number_++;
     reads_[number] = result;
@@ -51,11 +51,11 @@ void raft_server::impl::read_through(int32_t leader, const ptr<read_result>& res
     const command_result::handler_type2 answered = [result](command_result& answer,
                                                             ptr<std::exception>&) {
         const cmd_result_code code = answer.get_result_code();
-        if (code != cmd_result_code::OK) return finish(*result, code);
+        if (code != cmd_result_code::OK) return finish_read(*result, code);
         const read_index_reply reply = read_index_reply_in(answer.get());
-        if (!reply.understood) return finish(*result, cmd_result_code::BAD_REQUEST);
-        if (!reply.index) return finish(*result, cmd_result_code::NOT_LEADER);
-        finish(*result, cmd_result_code::OK, *reply.index);
+        if (!reply.understood) return finish_read(*result, cmd_result_code::BAD_REQUEST);
+        if (!reply.index) return finish_read(*result, cmd_result_code::NOT_LEADER);
+        finish_read(*result, cmd_result_code::OK, *reply.index);
     };
     forward(read_index_question(id_, leader))->when_ready(answered);
 }
@@ -69,8 +69,8 @@ void raft_server::impl::answer_read(const read_answer& answer) {
         result = std::move(found->second);
         reads_.erase(found);
     }
-    if (!answer.index) return finish(*result, cmd_result_code::NOT_LEADER);
-    finish(*result, cmd_result_code::OK, *answer.index);
+    if (!answer.index) return finish_read(*result, cmd_result_code::NOT_LEADER);
+    finish_read(*result, cmd_result_code::OK, *answer.index);
 }
 
 void raft_server::impl::cancel_reads() {
@@ -79,7 +79,7 @@ void raft_server::impl::cancel_reads() {
         std::lock_guard<std::recursive_mutex> guard(lock_);
         dropped.swap(reads_);
     }
-    for (auto& [number, result] : dropped) finish(*result, cmd_result_code::CANCELLED);
+    for (auto& [number, result] : dropped) finish_read(*result, cmd_result_code::CANCELLED);
 }
 
 ptr<cmd_result<uint64_t>> read_index(raft_server& server) {
