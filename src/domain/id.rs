@@ -27,12 +27,17 @@ pub const TEXT_LEN_MAX: usize = 128;
 pub struct Id(Form);
 
 /// How an id is held. `Numeral` is a JSON string that reads as an integer.
+///
+/// A farm holds each id many times, and most are integers: the pointer to a text is a thin one, so
+/// that no id takes more room than an integer and what tells it from a text.
 #[derive(Debug, Clone)]
 enum Form {
     Number(i64),
     Numeral(i64),
-    Text(Arc<str>),
+    Text(Arc<Box<str>>),
 }
+
+const _: () = assert!(size_of::<Id>() == 16);
 
 /// The identity of an id, without its JSON type. The order of the variants is the order of lists.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +87,7 @@ impl Id {
         }
         Ok(Id(match canonical_integer(text) {
             Some(value) => Form::Numeral(value),
-            None => Form::Text(Arc::from(text)),
+            None => Form::Text(Arc::new(text.into())),
         }))
     }
 
