@@ -124,9 +124,11 @@ fn build_glue(nuraft: &NuRaft, sanitize: &str) {
             "cpp/fsm.cxx",
             "cpp/native_bench.cxx",
             "cpp/node.cxx",
+            "cpp/proposal.cxx",
             "cpp/server_setup.cxx",
             "cpp/tls_credentials.cxx",
             "cpp/tracing_logger.cxx",
+            "cpp/unapplied_entries.cxx",
         ]);
     // Warnings are for our own code, whichever NuRaft this is.
     for dir in &nuraft.include {

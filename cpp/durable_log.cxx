@@ -84,12 +84,14 @@ ptr<log_entry> durable_log::last_entry() const {
 }
 
 ulong durable_log::append(ptr<log_entry>& entry) {
-    return append_to(*log_, *entry);
+    const ulong index = append_to(*log_, *entry);
+    unapplied_.put(index, entry);
+    return index;
 }
 
 void durable_log::write_at(ulong index, ptr<log_entry>& entry) {
     log_->truncate(index);
-    append_to(*log_, *entry);
+    append(entry);
 }
 
 void durable_log::end_of_append_batch(ulong, ulong) {
@@ -108,6 +110,7 @@ ptr<entries> durable_log::log_entries_ext(ulong start, ulong end,
 }
 
 ptr<log_entry> durable_log::entry_at(ulong index) {
+    if (ptr<log_entry> entry = unapplied_.take(index)) return entry;
     const ptr<entries> found = read(index, index + 1, no_limit);
     return found && !found->empty() ? found->front() : nullptr;
 }
@@ -137,6 +140,7 @@ ptr<nuraft::buffer> durable_log::pack(ulong index, nuraft::int32 cnt) {
 
 void durable_log::apply_pack(ulong index, nuraft::buffer& pack) {
     const entries unpacked = unpack(pack);
+    unapplied_.drop_from(index);
     if (index > log_->next_index()) {
         log_->purge(index - 1);
     } else {

@@ -1,7 +1,5 @@
 #include "raft3d/node.hxx"
 
-#include <atomic>
-#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -12,6 +10,7 @@
 #include "raft3d/durable_log.hxx"
 #include "raft3d/durable_state.hxx"
 #include "raft3d/fsm.hxx"
+#include "raft3d/proposal.hxx"
 #include "raft3d/server_setup.hxx"
 #include "raft3d/src/ffi.rs.h"
 #include "raft3d/tls_credentials.hxx"
@@ -28,48 +27,6 @@ namespace raft3d {
 using nuraft::ptr;
 
 namespace {
-
-using proposal_result = nuraft::cmd_result<ptr<nuraft::buffer>>;
-
-/// A completion that is used at most once, in a form that a copyable handler can hold.
-class pending_answer {
-public:
-    explicit pending_answer(rust::Box<Completion> completion)
-        : completion_(std::move(completion)) {}
-
-    void give(Verdict verdict, rust::Slice<const uint8_t> bytes) {
-        if (used_.exchange(true)) return;
-        complete(std::move(completion_), verdict, bytes);
-    }
-
-    void give(Verdict verdict, const char* reason) {
-        give(verdict, {reinterpret_cast<const uint8_t*>(reason), std::strlen(reason)});
-    }
-
-private:
-    rust::Box<Completion> completion_;
-    std::atomic<bool> used_{false};
-};
-
-/// Translates the core's result: only what surely is in no log is called not accepted.
-void answer(pending_answer& pending, proposal_result& result) {
-    const nuraft::cmd_result_code code = result.get_result_code();
-    const bool accepted = result.get_accepted();
-    const std::string text = result.get_result_str();
-    if (code == nuraft::cmd_result_code::OK && accepted) {
-        const ptr<nuraft::buffer> outcome = result.get();
-        if (outcome) {
-            pending.give(Verdict::Applied, slice_of(*outcome));
-        } else {
-            pending.give(Verdict::Unknown, "the leader answered without an outcome");
-        }
-    } else if (!accepted && (code == nuraft::cmd_result_code::NOT_LEADER ||
-                             code == nuraft::cmd_result_code::BAD_REQUEST)) {
-        pending.give(Verdict::NotAccepted, text.c_str());
-    } else {
-        pending.give(Verdict::Unknown, text.c_str());
-    }
-}
 
 ChangeVerdict verdict_of(nuraft::cmd_result_code code) {
     switch (code) {
@@ -99,11 +56,14 @@ ChangeVerdict verdict_of(const proposal_result& result) {
 
 /// Waits for its cluster if it is new there, and tells the Rust side of its coming and going and of
 /// its leaders.
-nuraft::raft_server::init_options init_options_of(const NodeOptions& options,
-                                                  const ptr<durable_state>& state) {
+nuraft::raft_server::init_options init_options_of(
+    const NodeOptions& options, const ptr<durable_state>& state,
+    const std::shared_ptr<const rust::Box<Proposals>>& proposals) {
     nuraft::raft_server::init_options init;
     init.skip_initial_election_timeout_ = options.joining;
-    init.raft_callback_ = [state](nuraft::cb_func::Type type, nuraft::cb_func::Param* param) {
+    // The server keeps what it answers proposals through.
+    init.raft_callback_ = [state, proposals](nuraft::cb_func::Type type,
+                                             nuraft::cb_func::Param* param) {
         switch (type) {
             case nuraft::cb_func::JoinedCluster:
                 state->joined();
@@ -127,10 +87,11 @@ nuraft::raft_server::init_options init_options_of(const NodeOptions& options,
 
 }  // namespace
 
-node::node(const NodeOptions& options, rust::Box<Fsm> machine, rust::Box<LogHandle> log,
-           rust::Box<StateHandle> state, Guards guards, rust::Box<LogSink> sink,
-           std::shared_ptr<append_notifier> notifier)
-    : notifier_(std::move(notifier)),
+node::node(const NodeOptions& options, rust::Box<Proposals> proposals, rust::Box<Fsm> machine,
+           rust::Box<LogHandle> log, rust::Box<StateHandle> state, Guards guards,
+           rust::Box<LogSink> sink, std::shared_ptr<append_notifier> notifier)
+    : proposals_(std::make_shared<const rust::Box<Proposals>>(std::move(proposals))),
+      notifier_(std::move(notifier)),
       logger_(nuraft::cs_new<tracing_logger>(std::move(sink))),
       tls_(std::move(guards.tls)) {
     nuraft::asio_service::options network = transport_options(std::move(guards.passports));
@@ -139,7 +100,7 @@ node::node(const NodeOptions& options, rust::Box<Fsm> machine, rust::Box<LogHand
     auto manager = nuraft::cs_new<durable_state>(options.id, std::move(state), store);
     server_ =
         launcher_.init(nuraft::cs_new<fsm>(std::move(machine)), manager, logger_, options.port,
-                       network, params_of(options), init_options_of(options, manager));
+                       network, params_of(options), init_options_of(options, manager, proposals_));
     if (!server_) {
         throw std::runtime_error("cannot listen on TCP port " + std::to_string(options.port) +
                                  ": it is in use, or not permitted");
@@ -151,16 +112,13 @@ node::~node() {
     shutdown();
 }
 
-void node::propose(rust::Slice<const uint8_t> command,
-                   rust::Box<Completion> completion) const noexcept {
+void node::propose(rust::Slice<const uint8_t> command, uint64_t ticket) const noexcept {
+    const Proposals& proposals = **proposals_;
     try {
-        auto pending = std::make_shared<pending_answer>(std::move(completion));
         const ptr<proposal_result> result = server_->append_entries({buffer_of(command)});
-        const proposal_result::handler_type2 on_ready =
-            [pending](proposal_result& done, ptr<std::exception>&) { answer(*pending, done); };
-        result->when_ready(on_ready);
+        answer_when_ready(*result, proposals, ticket);
     } catch (const std::exception&) {
-        // The completion is dropped, which means that the outcome is unknown.
+        proposals.answer(ticket, Verdict::Unknown, {});
     }
 }
 
@@ -261,12 +219,14 @@ void node::shutdown() const noexcept {
     });
 }
 
-std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
-                                 rust::Box<LogHandle> log, rust::Box<StateHandle> state,
-                                 Guards guards, rust::Box<LogSink> sink,
+std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Proposals> proposals,
+                                 rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
+                                 rust::Box<StateHandle> state, Guards guards,
+                                 rust::Box<LogSink> sink,
                                  std::shared_ptr<append_notifier> notifier) {
-    return std::make_unique<node>(options, std::move(fsm), std::move(log), std::move(state),
-                                  std::move(guards), std::move(sink), std::move(notifier));
+    return std::make_unique<node>(options, std::move(proposals), std::move(fsm), std::move(log),
+                                  std::move(state), std::move(guards), std::move(sink),
+                                  std::move(notifier));
 }
 
 namespace {

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError, ReadIndexError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
+use crate::raft::proposals::{Answer, Proposals};
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader, Steps};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
@@ -138,9 +139,9 @@ mod bridge {
     }
 
     extern "Rust" {
-        type Completion;
-        /// Answers a proposal. `bytes` are the outcome or the reason, as the verdict says.
-        fn complete(completion: Box<Completion>, verdict: Verdict, bytes: &[u8]);
+        type Proposals;
+        /// Answers a proposal; `bytes` are the outcome or the reason, as the verdict says.
+        fn answer(self: &Proposals, ticket: u64, verdict: Verdict, bytes: &[u8]);
 
         type ReadCompletion;
         /// Answers whether a read may be, with an index or else a reason.
@@ -261,6 +262,7 @@ mod bridge {
         type node;
         fn start_node(
             options: &NodeOptions,
+            proposals: Box<Proposals>,
             fsm: Box<Fsm>,
             log: Box<LogHandle>,
             state: Box<StateHandle>,
@@ -268,7 +270,7 @@ mod bridge {
             sink: Box<LogSink>,
             notifier: SharedPtr<append_notifier>,
         ) -> Result<UniquePtr<node>>;
-        fn propose(self: &node, command: &[u8], completion: Box<Completion>);
+        fn propose(self: &node, command: &[u8], ticket: u64);
         fn read_index(self: &node, completion: Box<ReadCompletion>);
         fn view(self: &node) -> Result<NodeView>;
         fn create_snapshot(self: &node) -> Result<u64>;
@@ -360,6 +362,7 @@ impl RaftTls {
 /// The running core.
 pub struct Core {
     node: UniquePtr<bridge::node>,
+    proposals: Proposals,
 }
 
 impl Core {
@@ -391,8 +394,10 @@ impl Core {
             *command_version,
             steps,
         );
+        let proposals = Proposals::default();
         let node = bridge::start_node(
             options,
+            Box::new(proposals.clone()),
             Box::new(Fsm(Arc::clone(machine), reader)),
             Box::new(LogHandle(Arc::clone(log))),
             Box::new(StateHandle {
@@ -411,13 +416,13 @@ impl Core {
             }),
             notifier,
         );
-        node.map(|node| Core { node })
+        node.map(|node| Core { node, proposals })
             .map_err(|e| e.what().to_owned())
     }
 
     /// Submits `command`; the answer comes through `sender`, which is dropped if there is none.
     pub fn propose(&self, command: &[u8], sender: oneshot::Sender<Answer>) {
-        self.node.propose(command, Box::new(Completion(sender)));
+        self.node.propose(command, self.proposals.register(sender));
     }
 
     /// Asks at which index a linearizable read may be answered; the answer comes through `sender`,
@@ -474,9 +479,10 @@ impl Core {
         verdict(self.node.make_voter(id))
     }
 
-    /// Stops the server and joins its threads.
+    /// Stops the server and joins its threads. Proposals that have no answer by then get none.
     pub fn shutdown(&self) {
         self.node.shutdown();
+        self.proposals.abandon();
     }
 }
 
@@ -569,21 +575,16 @@ fn notify_core(
     })
 }
 
-/// The answer to a proposal.
-pub type Answer = Result<Vec<u8>, ProposeError>;
-
-struct Completion(oneshot::Sender<Answer>);
-
-#[expect(clippy::boxed_local, reason = "ownership crosses the bridge in a box")]
-fn complete(completion: Box<Completion>, verdict: bridge::Verdict, bytes: &[u8]) {
-    let reason = || String::from_utf8_lossy(bytes).into_owned();
-    let answer = match verdict {
-        bridge::Verdict::Applied => Ok(bytes.to_vec()),
-        bridge::Verdict::NotAccepted => Err(ProposeError::NotAccepted(reason())),
-        _ => Err(ProposeError::Unknown(reason())),
-    };
-    // Whoever asked may have stopped waiting.
-    let _ = completion.0.send(answer);
+impl Proposals {
+    fn answer(&self, ticket: u64, verdict: bridge::Verdict, bytes: &[u8]) {
+        let reason = || String::from_utf8_lossy(bytes).into_owned();
+        let answer = match verdict {
+            bridge::Verdict::Applied => Ok(bytes.to_vec()),
+            bridge::Verdict::NotAccepted => Err(ProposeError::NotAccepted(reason())),
+            _ => Err(ProposeError::Unknown(reason())),
+        };
+        self.resolve(ticket, answer);
+    }
 }
 
 /// At which index a read may be answered.

@@ -4,6 +4,7 @@
 #include <libnuraft/nuraft.hxx>
 #include <vector>
 
+#include "raft3d/unapplied_entries.hxx"
 #include "rust/cxx.h"
 
 namespace raft3d {
@@ -27,7 +28,7 @@ private:
 /// Built for parallel log appending: `append` and `write_at` store in memory, `end_of_append_batch`
 /// asks for a flush without waiting, `last_durable_index` tells how far the disk is, and the
 /// `append_notifier` spreads the news. A failure to write shows there and in `flush`; `append`
-/// itself has no way to fail, and an entry that could not be stored cannot be read either.
+/// itself has no way to fail, and an entry that could not be stored is never called durable.
 class durable_log : public nuraft::log_store {
 public:
     explicit durable_log(rust::Box<LogHandle> log);
@@ -59,6 +60,7 @@ private:
                                                                   uint64_t bytes_max) const;
 
     rust::Box<LogHandle> log_;
+    unapplied_entries unapplied_;
 };
 
 }  // namespace raft3d

@@ -18,8 +18,9 @@
 //    They never wait for an asynchronous runtime, and nothing that they call calls the server
 //    back. Rust calls `node` and `append_notifier` from any thread and holds no lock that
 //    another call into Rust needs.
-// 6. A completion is used once: with the outcome, or with the reason why there is none. Dropped
-//    unused it means that the outcome is unknown.
+// 6. A proposal crosses as a number, its ticket, and so does its answer: the outcome, or the reason
+//    why there is none. Only the first answer to a ticket counts. Those that never get one end with
+//    the server, which means that the outcome is unknown.
 // 7. Order of shutdown: snapshot writer, news of the log, core threads, log, and then the rest
 //    (`raft::Node::shutdown` in Rust).
 
@@ -35,12 +36,12 @@
 namespace raft3d {
 
 // Defined in src/ffi.rs.
-struct Completion;
 struct Fsm;
 struct Guards;
 struct LogHandle;
 enum class ChangeVerdict : uint8_t;
 struct LogSink;
+struct Proposals;
 struct StateHandle;
 struct Member;
 struct NodeOptions;
@@ -51,9 +52,9 @@ struct ReadCompletion;
 class node {
 public:
     /// Starts the server: listens, joins the election. Throws if it cannot.
-    node(const NodeOptions& options, rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
-         rust::Box<StateHandle> state, Guards guards, rust::Box<LogSink> sink,
-         std::shared_ptr<append_notifier> notifier);
+    node(const NodeOptions& options, rust::Box<Proposals> proposals, rust::Box<Fsm> fsm,
+         rust::Box<LogHandle> log, rust::Box<StateHandle> state, Guards guards,
+         rust::Box<LogSink> sink, std::shared_ptr<append_notifier> notifier);
 
     /// Shuts down if that has not been done.
     ~node();
@@ -61,10 +62,9 @@ public:
     node(const node&) = delete;
     node& operator=(const node&) = delete;
 
-    /// Submits `command`, here or to the leader. `completion` is used on a core thread or, if the
+    /// Submits `command`, here or to the leader. `ticket` is answered on a core thread or, if the
     /// answer is known at once, on this one. Does not wait for the commit.
-    void propose(rust::Slice<const uint8_t> command,
-                 rust::Box<Completion> completion) const noexcept;
+    void propose(rust::Slice<const uint8_t> command, uint64_t ticket) const noexcept;
 
     /// Asks at which index a linearizable read may be answered, here or the leader. `completion` is
     /// used like that of `propose`. NuRaft cannot tell, and the log has to be asked instead.
@@ -98,6 +98,7 @@ public:
     void shutdown() const noexcept;
 
 private:
+    const std::shared_ptr<const rust::Box<Proposals>> proposals_;
     nuraft::ptr<nuraft::raft_server> server_;
     std::shared_ptr<append_notifier> notifier_;
     nuraft::ptr<nuraft::logger> logger_;
@@ -107,9 +108,10 @@ private:
 };
 
 /// Starts a server; see `node::node`.
-std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Fsm> fsm,
-                                 rust::Box<LogHandle> log, rust::Box<StateHandle> state,
-                                 Guards guards, rust::Box<LogSink> sink,
+std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Proposals> proposals,
+                                 rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
+                                 rust::Box<StateHandle> state, Guards guards,
+                                 rust::Box<LogSink> sink,
                                  std::shared_ptr<append_notifier> notifier);
 
 /// The encoded configuration of a cluster that consists of `members`, before its first entry.

@@ -26,6 +26,7 @@ pub mod founding;
 mod leaders;
 pub mod machine;
 pub mod passport;
+pub mod proposals;
 mod reader;
 mod steps;
 
