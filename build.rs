@@ -119,6 +119,7 @@ fn build_glue(nuraft: &NuRaft, sanitize: &str) {
         .warnings_into_errors(true)
         .files([
             "cpp/append_notifier.cxx",
+            "cpp/crossing_bench.cxx",
             "cpp/durable_log.cxx",
             "cpp/durable_state.cxx",
             "cpp/fsm.cxx",

@@ -103,14 +103,11 @@ private:
 /// Remembers nothing beyond the process.
 class memory_state : public nuraft::state_mgr {
 public:
-    memory_state(nuraft::int32 id, int port, ptr<nuraft::log_store> log)
-        : id_(id), port_(port), log_(std::move(log)) {}
+    memory_state(nuraft::int32 id, ptr<nuraft::cluster_config> config, ptr<nuraft::log_store> log)
+        : id_(id), config_(std::move(config)), log_(std::move(log)) {}
 
     ptr<nuraft::cluster_config> load_config() override {
-        auto config = nuraft::cs_new<nuraft::cluster_config>();
-        config->get_servers().push_back(
-            nuraft::cs_new<nuraft::srv_config>(id_, "127.0.0.1:" + std::to_string(port_)));
-        return config;
+        return nuraft::cluster_config::deserialize(*config_->serialize());
     }
     void save_config(const nuraft::cluster_config&) override {}
     void save_state(const nuraft::srv_state&) override {}
@@ -121,7 +118,7 @@ public:
 
 private:
     const nuraft::int32 id_;
-    const int port_;
+    const ptr<nuraft::cluster_config> config_;
     const ptr<nuraft::log_store> log_;
 };
 
@@ -163,24 +160,13 @@ private:
     std::vector<uint64_t> latencies_ns_;
 };
 
-/// A running server that stops at the end of its scope.
-struct running_server {
-    nuraft::raft_launcher launcher;
-    ptr<nuraft::raft_server> server;
-    std::shared_ptr<append_notifier> notifier;
-
-    ~running_server() {
-        notifier->detach();
-        launcher.shutdown();
+ptr<nuraft::cluster_config> config_of(rust::Slice<const Member> members) {
+    auto config = nuraft::cs_new<nuraft::cluster_config>();
+    for (const Member& member : members) {
+        config->get_servers().push_back(
+            nuraft::cs_new<nuraft::srv_config>(member.id, std::string(member.endpoint)));
     }
-};
-
-void wait_for_leadership(const nuraft::raft_server& server) {
-    const auto deadline = steady::now() + election_deadline;
-    while (!server.is_leader()) {
-        if (steady::now() > deadline) throw std::runtime_error("the server does not elect itself");
-        std::this_thread::sleep_for(election_poll);
-    }
+    return config;
 }
 
 void propose(nuraft::raft_server& server, const ptr<window>& unanswered,
@@ -199,39 +185,74 @@ void propose(nuraft::raft_server& server, const ptr<window>& unanswered,
 
 }  // namespace
 
-BenchRun run_native_bench(const NodeOptions& options, rust::Box<LogHandle> log, bool use_log,
-                          std::shared_ptr<append_notifier> notifier,
-                          rust::Slice<const uint8_t> payload, uint32_t in_flight,
-                          uint32_t duration_ms) {
+/// A running server that stops at the end of its scope.
+struct native_cluster::member {
+    member(const NodeOptions& options, const ptr<nuraft::log_store>& log,
+           const ptr<nuraft::cluster_config>& config, std::shared_ptr<append_notifier> told)
+        : notifier(std::move(told)) {
+        server = launcher.init(nuraft::cs_new<idle_fsm>(),
+                               nuraft::cs_new<memory_state>(options.id, config, log), nullptr,
+                               options.port, transport_options(), params_of(options));
+        if (!server) throw std::runtime_error("cannot listen");
+        notifier->attach(server);
+    }
+
+    ~member() {
+        notifier->detach();
+        launcher.shutdown();
+    }
+
+    nuraft::raft_launcher launcher;
+    ptr<nuraft::raft_server> server;
+    std::shared_ptr<append_notifier> notifier;
+};
+
+native_cluster::native_cluster(rust::Slice<const Member> members) : config_(config_of(members)) {}
+
+native_cluster::~native_cluster() = default;
+
+void native_cluster::start(const NodeOptions& options, rust::Box<LogHandle> log, bool use_log,
+                           std::shared_ptr<append_notifier> notifier) {
     ptr<nuraft::log_store> store;
     if (use_log) {
         store = nuraft::cs_new<durable_log>(std::move(log));
     } else {
         store = nuraft::cs_new<memory_log>();
     }
-    running_server running{{}, nullptr, std::move(notifier)};
-    running.server = running.launcher.init(
-        nuraft::cs_new<idle_fsm>(), nuraft::cs_new<memory_state>(options.id, options.port, store),
-        nullptr, options.port, transport_options(), params_of(options));
-    if (!running.server) throw std::runtime_error("cannot listen");
-    running.notifier->attach(running.server);
-    wait_for_leadership(*running.server);
+    members_.push_back(std::make_unique<member>(options, store, config_, std::move(notifier)));
+}
 
+size_t native_cluster::leader() const {
+    const auto deadline = steady::now() + election_deadline;
+    while (steady::now() < deadline) {
+        for (size_t i = 0; i < members_.size(); ++i) {
+            if (members_[i]->server->is_leader()) return i;
+        }
+        std::this_thread::sleep_for(election_poll);
+    }
+    throw std::runtime_error("the servers elect no leader");
+}
+
+BenchRun native_cluster::run(size_t leader, rust::Slice<const uint8_t> payload, uint32_t in_flight,
+                             uint32_t duration_ms) const {
+    nuraft::raft_server& server = *members_.at(leader)->server;
     const auto unanswered = nuraft::cs_new<window>(in_flight);
-    const uint64_t cpu_before = cpu_time_ns();
     const auto begin = steady::now();
     const auto end = begin + std::chrono::milliseconds(duration_ms);
-    while (steady::now() < end) propose(*running.server, unanswered, payload);
+    while (steady::now() < end) propose(server, unanswered, payload);
     const std::vector<uint64_t>& latencies_ns = unanswered->finish();
     const auto elapsed = steady::now() - begin;
 
     BenchRun run{};
     run.elapsed_ns = static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
-    run.cpu_ns = cpu_time_ns() - cpu_before;
     run.latencies_ns.reserve(latencies_ns.size());
     std::copy(latencies_ns.begin(), latencies_ns.end(), std::back_inserter(run.latencies_ns));
     return run;
+}
+
+std::unique_ptr<native_cluster> new_native_cluster(rust::Slice<const Member> members) {
+    return std::make_unique<native_cluster>(members);
 }
 
 uint64_t cpu_time_ns() noexcept {

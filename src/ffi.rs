@@ -93,8 +93,6 @@ mod bridge {
     struct BenchRun {
         /// From the first proposal to the last answer.
         elapsed_ns: u64,
-        /// CPU time of the process meanwhile.
-        cpu_ns: u64,
         /// From each proposal to its answer.
         latencies_ns: Vec<u64>,
     }
@@ -227,6 +225,7 @@ mod bridge {
     }
 
     unsafe extern "C++" {
+        include!("raft3d/crossing_bench.hxx");
         include!("raft3d/node.hxx");
         include!("raft3d/durable_log.hxx");
         include!("raft3d/fsm.hxx");
@@ -281,15 +280,34 @@ mod bridge {
         fn yield_leadership(self: &node, successor: i32) -> Result<()>;
         fn shutdown(self: &node);
 
-        fn run_native_bench(
+        type native_cluster;
+        fn new_native_cluster(members: &[Member]) -> UniquePtr<native_cluster>;
+        fn start(
+            self: Pin<&mut native_cluster>,
             options: &NodeOptions,
             log: Box<LogHandle>,
             use_log: bool,
             notifier: SharedPtr<append_notifier>,
+        ) -> Result<()>;
+        fn leader(self: &native_cluster) -> Result<usize>;
+        fn run(
+            self: &native_cluster,
+            leader: usize,
             payload: &[u8],
             in_flight: u32,
             duration_ms: u32,
         ) -> Result<BenchRun>;
+
+        fn log_through_bridge(log: Box<LogHandle>, payload: &[u8], count: u64) -> Result<()>;
+        fn commit_through_bridge(machine: Box<Fsm>, command: &[u8], count: u64) -> Result<()>;
+        fn commit_in_cpp(bytes: &[u8], count: u64) -> Result<()>;
+        fn propose_through_bridge(
+            proposals: &Proposals,
+            ticket: u64,
+            command: &[u8],
+            outcome: &[u8],
+        ) -> Result<()>;
+        fn propose_in_cpp(command: &[u8], outcome: &[u8], count: u64) -> Result<()>;
 
         fn cpu_time_ns() -> u64;
 
@@ -523,33 +541,93 @@ pub fn decode_config(bytes: &[u8]) -> Result<Vec<Member>, String> {
     bridge::decode_config(bytes).map_err(|e| e.what().to_owned())
 }
 
-/// Runs the benchmark's workload without the bridge: a state machine in C++ that does nothing, and
-/// `log` or, without one, a log in C++ memory.
-pub fn run_native_bench(
-    options: &NodeOptions,
-    log: Option<Arc<Log>>,
-    payload: &[u8],
-    in_flight: u32,
-    duration_ms: u32,
-) -> Result<BenchRun, String> {
-    let notifier = bridge::new_append_notifier();
-    let use_log = log.is_some();
-    let log = log.unwrap_or_else(|| Arc::new(Log::in_memory()));
-    log.set_notifier(Some(notify_core(
-        notifier.clone(),
-        &log,
-        &Arc::new(Fatal::new()),
-    )));
-    bridge::run_native_bench(
-        options,
-        Box::new(LogHandle(log)),
-        use_log,
-        notifier,
-        payload,
-        in_flight,
-        duration_ms,
-    )
-    .map_err(|e| e.what().to_owned())
+/// The servers of the benchmark without the bridge: their state machines are in C++ and do nothing.
+/// Dropping them shuts them down.
+pub struct NativeCluster(UniquePtr<bridge::native_cluster>);
+
+impl NativeCluster {
+    /// A cluster of `members`, which are still to be started.
+    pub fn new(members: &[Member]) -> NativeCluster {
+        NativeCluster(bridge::new_native_cluster(members))
+    }
+
+    /// Starts a member, with `log` or, without one, a log in C++ memory. The error is what the core
+    /// says.
+    pub fn start(&mut self, options: &NodeOptions, log: Option<Arc<Log>>) -> Result<(), String> {
+        let use_log = log.is_some();
+        let log = log.unwrap_or_else(|| Arc::new(Log::in_memory()));
+        let notifier = bridge::new_append_notifier();
+        let fatal = Arc::new(Fatal::new());
+        log.set_notifier(Some(notify_core(notifier.clone(), &log, &fatal)));
+        let log = Box::new(LogHandle(log));
+        let started = self.0.pin_mut().start(options, log, use_log, notifier);
+        started.map_err(|e| e.what().to_owned())
+    }
+
+    /// Waits until one of the servers leads; its place in their order.
+    pub fn leader(&self) -> Result<usize, String> {
+        self.0.leader().map_err(|e| e.what().to_owned())
+    }
+
+    /// Proposes `payload` at server `leader` for a while, with `in_flight` proposals unanswered, all
+    /// from this thread.
+    pub fn run(
+        &self,
+        leader: usize,
+        payload: &[u8],
+        in_flight: u32,
+        duration_ms: u32,
+    ) -> Result<BenchRun, String> {
+        let run = self.0.run(leader, payload, in_flight, duration_ms);
+        run.map_err(|e| e.what().to_owned())
+    }
+}
+
+/// What crosses the bridge for each commit, over and over: see `crossing_bench.hxx`. The errors are
+/// those of the C++ side, which finds no memory.
+pub mod crossings {
+    use super::*;
+
+    /// Has C++ append `payload` to `log`, which is empty, and read it back to be applied.
+    pub fn log(log: Arc<Log>, payload: &[u8], count: u64) -> Result<(), String> {
+        let done = bridge::log_through_bridge(Box::new(LogHandle(log)), payload, count);
+        done.map_err(reason)
+    }
+
+    /// Has C++ apply `command` to `machine`, which `reader` is the reader of.
+    pub fn commit(
+        machine: Arc<Machine>,
+        reader: Reader,
+        command: &[u8],
+        count: u64,
+    ) -> Result<(), String> {
+        let machine = Box::new(Fsm(machine, reader));
+        bridge::commit_through_bridge(machine, command, count).map_err(reason)
+    }
+
+    /// Has C++ make an outcome of `bytes`, without a state machine.
+    pub fn commit_in_cpp(bytes: &[u8], count: u64) -> Result<(), String> {
+        bridge::commit_in_cpp(bytes, count).map_err(reason)
+    }
+
+    /// Has C++ take the proposal of `command` and answer it with `outcome`.
+    pub fn propose(
+        proposals: &Proposals,
+        ticket: u64,
+        command: &[u8],
+        outcome: &[u8],
+    ) -> Result<(), String> {
+        bridge::propose_through_bridge(proposals, ticket, command, outcome).map_err(reason)
+    }
+
+    /// Has C++ do the same alone.
+    pub fn propose_in_cpp(command: &[u8], outcome: &[u8], count: u64) -> Result<(), String> {
+        bridge::propose_in_cpp(command, outcome, count).map_err(reason)
+    }
+
+    fn reason(error: cxx::Exception) -> String {
+        error.what().to_owned()
+    }
 }
 
 /// CPU time that this process has used so far, on all its threads.

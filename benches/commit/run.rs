@@ -1,0 +1,125 @@
+//! What one run measures.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use raft3d::ffi;
+
+use crate::allocations;
+use crate::setup::Setup;
+
+/// What one run gave. Times and allocations are those of all servers and of whoever proposes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// Commands committed, applied and answered.
+    pub commits: u64,
+    /// The same by second.
+    pub per_second: f64,
+    /// From a proposal to its answer: the median, in microseconds.
+    pub p50_us: f64,
+    /// The same, for the slowest of a hundred.
+    pub p99_us: f64,
+    /// Time on all processors together.
+    pub cpu_ns_per_commit: f64,
+    /// Calls of the allocator that gave memory.
+    pub allocations_per_commit: f64,
+    /// Syncs of the leader's log.
+    pub syncs: u64,
+}
+
+impl Run {
+    /// The run in the middle by throughput.
+    pub fn median(mut runs: Vec<Run>) -> Run {
+        runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+        runs.swap_remove(runs.len() / 2)
+    }
+
+    /// How many commits shared a sync of the leader's log.
+    pub fn commits_per_sync(&self) -> f64 {
+        self.commits as f64 / self.syncs.max(1) as f64
+    }
+}
+
+/// Counts from its creation on.
+pub struct Meter {
+    began: Instant,
+    cpu: Duration,
+    allocations: u64,
+}
+
+impl Meter {
+    /// Begins to count.
+    pub fn start() -> Meter {
+        Meter {
+            began: Instant::now(),
+            cpu: ffi::cpu_time(),
+            allocations: allocations::count(),
+        }
+    }
+
+    /// What there is to say of the commits since then. `syncs` of the leader's log were counted.
+    pub fn finish(self, latencies_ns: impl IntoIterator<Item = u64>, syncs: u64) -> Run {
+        let elapsed = self.began.elapsed();
+        let cpu = ffi::cpu_time() - self.cpu;
+        let allocations = allocations::count() - self.allocations;
+        let latencies_ns = histogram(latencies_ns);
+        let commits = latencies_ns.len().max(1);
+        let quantile_us = |q| latencies_ns.value_at_quantile(q) as f64 / 1e3;
+        Run {
+            commits,
+            per_second: commits as f64 / elapsed.as_secs_f64(),
+            p50_us: quantile_us(0.5),
+            p99_us: quantile_us(0.99),
+            cpu_ns_per_commit: cpu.as_nanos() as f64 / commits as f64,
+            allocations_per_commit: allocations as f64 / commits as f64,
+            syncs,
+        }
+    }
+}
+
+/// Has as many tasks as `setup` says propose one command after the other, and returns how long each
+/// answer took, in nanoseconds.
+pub async fn propose_all<F, Proposal>(setup: &Setup, propose: F) -> Vec<u64>
+where
+    F: Fn() -> Proposal + Clone + Send + 'static,
+    Proposal: Future<Output = ()> + Send + 'static,
+{
+    let end = Instant::now() + Duration::from_millis(setup.run_ms.into());
+    let mut proposers = JoinSet::new();
+    for _ in 0..setup.in_flight {
+        proposers.spawn(propose_until(end, propose.clone()));
+    }
+    proposers.join_all().await.concat()
+}
+
+async fn propose_until<Proposal>(end: Instant, propose: impl Fn() -> Proposal) -> Vec<u64>
+where
+    Proposal: Future<Output = ()>,
+{
+    let mut latencies_ns = Vec::new();
+    while Instant::now() < end {
+        let proposed = Instant::now();
+        propose().await;
+        latencies_ns.push(proposed.elapsed().as_nanos() as u64);
+    }
+    latencies_ns
+}
+
+/// Where proposals are made: one thread, as in the C++ driver.
+pub fn one_thread() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// Latencies from 100 ns to 100 s, to three digits.
+fn histogram(latencies_ns: impl IntoIterator<Item = u64>) -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(100, 100_000_000_000, 3).expect("valid bounds");
+    for latency in latencies_ns {
+        histogram.saturating_record(latency);
+    }
+    histogram
+}
