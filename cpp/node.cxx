@@ -87,19 +87,18 @@ nuraft::raft_server::init_options init_options_of(
 
 }  // namespace
 
-node::node(const NodeOptions& options, rust::Box<Proposals> proposals, rust::Box<Fsm> machine,
-           rust::Box<LogHandle> log, rust::Box<StateHandle> state, Guards guards,
-           rust::Box<LogSink> sink, std::shared_ptr<append_notifier> notifier)
-    : proposals_(std::make_shared<const rust::Box<Proposals>>(std::move(proposals))),
+node::node(const NodeOptions& options, Program program, Guards guards,
+           std::shared_ptr<append_notifier> notifier)
+    : proposals_(std::make_shared<const rust::Box<Proposals>>(std::move(program.proposals))),
       notifier_(std::move(notifier)),
-      logger_(nuraft::cs_new<tracing_logger>(std::move(sink))),
+      logger_(nuraft::cs_new<tracing_logger>(std::move(program.sink))),
       tls_(std::move(guards.tls)) {
     nuraft::asio_service::options network = transport_options(std::move(guards.passports));
     secure(network, tls_);
-    auto store = nuraft::cs_new<durable_log>(std::move(log));
-    auto manager = nuraft::cs_new<durable_state>(options.id, std::move(state), store);
+    auto store = nuraft::cs_new<durable_log>(std::move(program.log));
+    auto manager = nuraft::cs_new<durable_state>(options.id, std::move(program.state), store);
     server_ =
-        launcher_.init(nuraft::cs_new<fsm>(std::move(machine)), manager, logger_, options.port,
+        launcher_.init(nuraft::cs_new<fsm>(std::move(program.fsm)), manager, logger_, options.port,
                        network, params_of(options), init_options_of(options, manager, proposals_));
     if (!server_) {
         throw std::runtime_error("cannot listen on TCP port " + std::to_string(options.port) +
@@ -219,13 +218,9 @@ void node::shutdown() const noexcept {
     });
 }
 
-std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Proposals> proposals,
-                                 rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
-                                 rust::Box<StateHandle> state, Guards guards,
-                                 rust::Box<LogSink> sink,
+std::unique_ptr<node> start_node(const NodeOptions& options, Program program, Guards guards,
                                  std::shared_ptr<append_notifier> notifier) {
-    return std::make_unique<node>(options, std::move(proposals), std::move(fsm), std::move(log),
-                                  std::move(state), std::move(guards), std::move(sink),
+    return std::make_unique<node>(options, std::move(program), std::move(guards),
                                   std::move(notifier));
 }
 

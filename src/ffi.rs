@@ -61,6 +61,15 @@ mod bridge {
         joining: bool,
     }
 
+    /// What a server works on and answers to.
+    struct Program {
+        proposals: Box<Proposals>,
+        fsm: Box<Fsm>,
+        log: Box<LogHandle>,
+        state: Box<StateHandle>,
+        sink: Box<LogSink>,
+    }
+
     /// What keeps strangers from a server's connections.
     struct Guards {
         /// Shown and asked for with each message.
@@ -261,12 +270,8 @@ mod bridge {
         type node;
         fn start_node(
             options: &NodeOptions,
-            proposals: Box<Proposals>,
-            fsm: Box<Fsm>,
-            log: Box<LogHandle>,
-            state: Box<StateHandle>,
+            program: Program,
             guards: Guards,
-            sink: Box<LogSink>,
             notifier: SharedPtr<append_notifier>,
         ) -> Result<UniquePtr<node>>;
         fn propose(self: &node, command: &[u8], ticket: u64);
@@ -413,27 +418,26 @@ impl Core {
             steps,
         );
         let proposals = Proposals::default();
-        let node = bridge::start_node(
-            options,
-            Box::new(proposals.clone()),
-            Box::new(Fsm(Arc::clone(machine), reader)),
-            Box::new(LogHandle(Arc::clone(log))),
-            Box::new(StateHandle {
+        let program = bridge::Program {
+            proposals: Box::new(proposals.clone()),
+            fsm: Box::new(Fsm(Arc::clone(machine), reader)),
+            log: Box::new(LogHandle(Arc::clone(log))),
+            state: Box::new(StateHandle {
                 dir: Arc::clone(dir),
                 fatal: Arc::clone(fatal),
                 departure: Arc::clone(departure),
                 leaders: Arc::clone(leaders),
             }),
-            bridge::Guards {
-                passports: Box::new(passports),
-                tls: tls.clone().map_or_else(SharedPtr::null, |tls| tls.0),
-            },
-            Box::new(LogSink {
+            sink: Box::new(LogSink {
                 span: tracing::Span::current(),
                 crowd: Crowd::default(),
             }),
-            notifier,
-        );
+        };
+        let guards = bridge::Guards {
+            passports: Box::new(passports),
+            tls: tls.clone().map_or_else(SharedPtr::null, |tls| tls.0),
+        };
+        let node = bridge::start_node(options, program, guards, notifier);
         node.map(|node| Core { node, proposals })
             .map_err(|e| e.what().to_owned())
     }

@@ -36,25 +36,21 @@
 namespace raft3d {
 
 // Defined in src/ffi.rs.
-struct Fsm;
 struct Guards;
-struct LogHandle;
 enum class ChangeVerdict : uint8_t;
-struct LogSink;
-struct Proposals;
-struct StateHandle;
 struct Member;
 struct NodeOptions;
 struct NodeView;
+struct Program;
+struct Proposals;
 struct ReadCompletion;
 
 /// One running Raft server. All methods may be called from any thread, also after `shutdown`.
 class node {
 public:
     /// Starts the server: listens, joins the election. Throws if it cannot.
-    node(const NodeOptions& options, rust::Box<Proposals> proposals, rust::Box<Fsm> fsm,
-         rust::Box<LogHandle> log, rust::Box<StateHandle> state, Guards guards,
-         rust::Box<LogSink> sink, std::shared_ptr<append_notifier> notifier);
+    node(const NodeOptions& options, Program program, Guards guards,
+         std::shared_ptr<append_notifier> notifier);
 
     /// Shuts down if that has not been done.
     ~node();
@@ -108,10 +104,7 @@ private:
 };
 
 /// Starts a server; see `node::node`.
-std::unique_ptr<node> start_node(const NodeOptions& options, rust::Box<Proposals> proposals,
-                                 rust::Box<Fsm> fsm, rust::Box<LogHandle> log,
-                                 rust::Box<StateHandle> state, Guards guards,
-                                 rust::Box<LogSink> sink,
+std::unique_ptr<node> start_node(const NodeOptions& options, Program program, Guards guards,
                                  std::shared_ptr<append_notifier> notifier);
 
 /// The encoded configuration of a cluster that consists of `members`, before its first entry.
