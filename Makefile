@@ -58,8 +58,9 @@ docs: setup    ## write anew what the documentation takes from the code
 	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated --test http_access
 	RAFT3D_OPENAPI=write cargo test --locked --test http_openapi
 
-bench: setup   ## measure, and save the results under target/
-	cargo bench
+bench:     ## measure for 25 minutes, beside etcd and openraft too; results under target/bench
+	@scripts/setup.sh build bench
+	cargo bench --locked
 
 clean:
 	rm -rf build target

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian packages for building ("build"), for packing ("deb"), and for testing
-# ("test"), with programs for tests that are kept below target/ only.
+# ("test"), with programs for tests and benchmarks ("bench") that are kept below target/ only.
 set -euo pipefail
 
 declare -A packages=(
     [build]="cmake g++ make libasio-dev libssl-dev"
     [deb]="binutils dpkg-dev"
     [test]="libgtest-dev clang-format iproute2 curl openssl procps python3-venv valgrind"
+    [bench]=""
 )
 
 missing=()
@@ -36,22 +37,28 @@ if ((${#missing[@]} > 0)); then
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 
-# Installed, Debian's package would start a service: only the two programs are taken out of it.
-prometheus=$(dirname "$0")/../target/prometheus
-if [[ " $* " == *" test "* && ! -x $prometheus/promtool ]]; then
-    echo "Getting prometheus and promtool for target/prometheus"
-    mkdir -p "$prometheus"
+# take_programs PACKAGE PROGRAM...: takes programs out of a Debian package, into target/PACKAGE. Installed, it
+# would start a service.
+take_programs() {
+    local directory programs=("${@:2}")
+    directory=$(dirname "$0")/../target/$1
+    [[ -x $directory/$2 ]] && return
+    echo "Getting ${programs[*]} for target/$1"
+    mkdir -p "$directory"
     (
-        cd "$prometheus"
-        if ! apt-get download -qq prometheus; then
-            as_root prometheus apt-get update -qq
-            apt-get download -qq prometheus
+        cd "$directory"
+        if ! apt-get download -qq "$1"; then
+            as_root "$1" apt-get update -qq
+            apt-get download -qq "$1"
         fi
-        dpkg-deb --fsys-tarfile prometheus_*.deb |
-            tar -x --strip-components=3 ./usr/bin/prometheus ./usr/bin/promtool
-        rm prometheus_*.deb
+        dpkg-deb --fsys-tarfile "$1"_*.deb |
+            tar -x --strip-components=3 "${programs[@]/#/./usr/bin/}"
+        rm "$1"_*.deb
     )
-fi
+}
+
+if [[ " $* " == *" test "* ]]; then take_programs prometheus promtool prometheus; fi
+if [[ " $* " == *" bench "* ]]; then take_programs etcd-server etcd; fi
 
 # It has no Debian package. Its tests attack a running cluster by the description of its API.
 schemathesis=4.32.5

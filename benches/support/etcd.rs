@@ -104,7 +104,7 @@ impl Etcd {
 
 /// The program, where `make bench` puts it.
 fn program() -> Command {
-    Command::new(target().join("etcd/usr/bin/etcd"))
+    Command::new(target().join("etcd-server/etcd"))
 }
 
 impl Drop for Etcd {
