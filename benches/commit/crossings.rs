@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use comfy_table::{Cell, CellAlignment, Table};
-use serde::Serialize;
 use tokio::sync::oneshot;
 
 use raft3d::domain::command::NEWEST_VERSION;
@@ -22,6 +20,7 @@ use raft3d::storage::{Entry, Log, SnapshotStore};
 
 use crate::allocations;
 use crate::setup::payload;
+use crate::support::report::Figures;
 
 /// How often each is done.
 const COUNT: u64 = 200_000;
@@ -29,7 +28,7 @@ const COUNT: u64 = 200_000;
 const OUTCOME: [u8; 16] = [7; 16];
 
 /// One crossing of a commit.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Crossing {
     /// What crosses.
     pub name: &'static str,
@@ -40,7 +39,7 @@ pub struct Crossing {
 }
 
 /// What one of many costs.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Cost {
     /// Time in nanoseconds.
     pub ns: f64,
@@ -65,17 +64,19 @@ pub fn measure() -> Vec<Crossing> {
 }
 
 /// Their costs, and what they come to for a commit.
-pub fn table(crossings: &[Crossing]) -> Table {
-    let mut table = Table::new();
-    table.set_header([
-        "crossing",
-        "ns",
-        "without bridge",
-        "bridge ns",
-        "allocations",
-        "without bridge",
-        "bridge allocations",
-    ]);
+pub fn table(crossings: &[Crossing]) -> Figures {
+    let mut table = Figures::new(
+        "The bridge by itself, and what the same costs without it",
+        &[
+            "crossing",
+            "ns",
+            "ns without",
+            "ns of the bridge",
+            "allocations",
+            "allocations without",
+            "allocations of the bridge",
+        ],
+    );
     let sum = |of: fn(&Crossing) -> Cost| Cost {
         ns: crossings.iter().map(|c| of(c).ns).sum(),
         allocations: crossings.iter().map(|c| of(c).allocations).sum(),
@@ -87,7 +88,7 @@ pub fn table(crossings: &[Crossing]) -> Table {
     };
     for crossing in crossings.iter().chain([&commit]) {
         let bridge = crossing.bridge();
-        let row = [
+        table.row([
             crossing.name.to_owned(),
             format!("{:.0}", crossing.through.ns),
             format!("{:.0}", crossing.without.ns),
@@ -95,8 +96,7 @@ pub fn table(crossings: &[Crossing]) -> Table {
             format!("{:.1}", crossing.through.allocations),
             format!("{:.1}", crossing.without.allocations),
             format!("{:.1}", bridge.allocations),
-        ];
-        table.add_row(row.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
+        ]);
     }
     table
 }

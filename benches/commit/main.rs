@@ -12,12 +12,7 @@
 //!
 //! [`crossings`] measures the bridge by itself.
 //!
-//! `cargo bench --bench commit` prints tables and saves `bench-commit.json` in the target
-//! directory. `RAFT3D_BENCH_MS` sets the length of one run; the whole takes six minutes.
-
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
+//! `RAFT3D_BENCH_MS` sets the length of one run; the whole takes six minutes.
 
 mod allocations;
 mod crossings;
@@ -26,30 +21,23 @@ mod peer;
 mod run;
 mod rust;
 mod setup;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 
-use crossings::Crossing;
 use run::Run;
 use setup::{LogKind, Setup};
+use support::report::Report;
 
 const NODES: [u32; 2] = [1, 3];
 const LOGS: [LogKind; 2] = [LogKind::Memory, LogKind::Fsync];
 const IN_FLIGHT: [u32; 5] = [1, 8, 64, 256, 1024];
 /// Length of a run in milliseconds, if `RAFT3D_BENCH_MS` says nothing.
-const RUN_MS: u32 = 1_000;
+const RUN_MS: u64 = 1_000;
 /// Each measurement is made this often, the drivers in turn; the median counts.
 const ROUNDS: usize = 3;
 
-/// All that was measured.
-#[derive(Serialize)]
-struct Report {
-    run_ms: u32,
-    crossings: Vec<Crossing>,
-    comparisons: Vec<Comparison>,
-}
-
 /// The drivers at the same setup.
-#[derive(Serialize)]
 struct Comparison {
     setup: Setup,
     rust: Run,
@@ -58,21 +46,16 @@ struct Comparison {
 }
 
 fn main() {
-    let run_ms = std::env::var("RAFT3D_BENCH_MS").map_or(RUN_MS, |ms| {
-        ms.parse()
-            .expect("RAFT3D_BENCH_MS is a number of milliseconds")
-    });
-    let report = Report {
-        run_ms,
-        crossings: crossings::measure(),
-        comparisons: setups(run_ms).map(compare).collect(),
-    };
-    println!("{}", crossings::table(&report.crossings));
-    println!("{}", table::table(&report.comparisons));
-    let path = output_path();
-    let text = serde_json::to_string_pretty(&report).expect("plain data");
-    std::fs::write(&path, text).expect("the target directory is writable");
-    println!("saved in {}", path.display());
+    let run_ms = support::run_time(RUN_MS).as_millis() as u32;
+    let question = "What does a commit cost, and what part of it is the bridge?";
+    let mut report = Report::new("commit", question);
+    report.table(crossings::table(&crossings::measure()));
+    let comparisons: Vec<_> = setups(run_ms).map(compare).collect();
+    report.table(table::table(&comparisons));
+    for plot in table::plots(&comparisons) {
+        report.plot(plot);
+    }
+    report.save();
 }
 
 fn setups(run_ms: u32) -> impl Iterator<Item = Setup> {
@@ -102,15 +85,8 @@ fn compare(setup: Setup) -> Comparison {
     );
     Comparison {
         setup,
-        rust: Run::median(rust),
-        cpp: Run::median(cpp),
-        openraft: Run::median(openraft),
+        rust: support::median(rust, |run| run.per_second),
+        cpp: support::median(cpp, |run| run.per_second),
+        openraft: support::median(openraft, |run| run.per_second),
     }
-}
-
-fn output_path() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    target
-        .expect("a target directory")
-        .join("bench-commit.json")
 }

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
 use tokio::task::JoinSet;
 
 use raft3d::ffi;
@@ -13,7 +12,7 @@ use crate::allocations;
 use crate::setup::Setup;
 
 /// What one run gave. Times and allocations are those of all servers and of whoever proposes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Run {
     /// Commands committed, applied and answered.
     pub commits: u64,
@@ -32,12 +31,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run in the middle by throughput.
-    pub fn median(mut runs: Vec<Run>) -> Run {
-        runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-        runs.swap_remove(runs.len() / 2)
-    }
-
     /// How many commits shared a sync of the leader's log.
     pub fn commits_per_sync(&self) -> f64 {
         self.commits as f64 / self.syncs.max(1) as f64

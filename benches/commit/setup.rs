@@ -3,8 +3,6 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use serde::Serialize;
-
 use raft3d::domain::command::{Command, Op};
 use raft3d::domain::time::Timestamp;
 use raft3d::raft::Durability;
@@ -17,8 +15,7 @@ pub const HEARTBEAT_MS: u32 = 75;
 pub const WARM_UP_MS: u32 = 50;
 
 /// Where the log is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogKind {
     /// On disk, and acknowledged when the disk has confirmed it.
     Fsync,
@@ -45,7 +42,7 @@ impl LogKind {
 }
 
 /// What one measurement is about.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Setup {
     /// Servers, all of them in this process.
     pub nodes: u32,

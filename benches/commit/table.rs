@@ -1,28 +1,30 @@
 //! What is shown of the comparison.
 
-use comfy_table::{Cell, CellAlignment, Table};
-
-use crate::Comparison;
 use crate::run::Run;
 use crate::setup::LogKind;
+use crate::support::plot::{Axis, Plot};
+use crate::support::report::Figures;
+use crate::{Comparison, LOGS, NODES};
 
 /// Three rows for each comparison.
-pub fn table(comparisons: &[Comparison]) -> Table {
-    let mut table = Table::new();
-    table.set_header([
-        "nodes",
-        "log",
-        "in flight",
-        "driver",
-        "commits/s",
-        "p50 us",
-        "p99 us",
-        "CPU ns/commit",
-        "commits/sync",
-        "allocations/commit",
-        ": c++",
-        ": openraft",
-    ]);
+pub fn table(comparisons: &[Comparison]) -> Figures {
+    let mut table = Figures::new(
+        "Commits by what drives the servers; CPU and allocations of all servers and of whoever proposes",
+        &[
+            "nodes",
+            "log",
+            "in flight",
+            "driver",
+            "commits/s",
+            "p50 us",
+            "p99 us",
+            "CPU ns/commit",
+            "commits/sync",
+            "allocations/commit",
+            ": c++",
+            ": openraft",
+        ],
+    );
     for comparison in comparisons {
         let drivers = [
             ("rust", &comparison.rust),
@@ -30,11 +32,34 @@ pub fn table(comparisons: &[Comparison]) -> Table {
             ("openraft", &comparison.openraft),
         ];
         for (driver, run) in drivers {
-            let row = row(comparison, driver, run);
-            table.add_row(row.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
+            table.row(row(comparison, driver, run));
         }
     }
     table
+}
+
+/// Throughput by what is in flight, for each size of the cluster and kind of log.
+pub fn plots(comparisons: &[Comparison]) -> impl Iterator<Item = Plot> {
+    let kinds = NODES.iter().flat_map(|nodes| LOGS.map(|log| (*nodes, log)));
+    kinds.map(|(nodes, log)| {
+        let mut plot = Plot::new(
+            format!("{nodes} nodes, log: {}", log.name()),
+            Axis::logarithmic("in flight"),
+            Axis::linear("commits per second"),
+        );
+        let of_kind = || {
+            let same = |c: &&Comparison| c.setup.nodes == nodes && c.setup.log == log;
+            comparisons.iter().filter(same)
+        };
+        let line = |driver: fn(&Comparison) -> &Run| {
+            let point = |c: &Comparison| (f64::from(c.setup.in_flight), driver(c).per_second);
+            of_kind().map(point).collect()
+        };
+        plot.line("rust", line(|c| &c.rust));
+        plot.line("c++", line(|c| &c.cpp));
+        plot.line("openraft", line(|c| &c.openraft));
+        plot
+    })
 }
 
 fn row(comparison: &Comparison, driver: &str, run: &Run) -> [String; 12] {
