@@ -225,8 +225,13 @@ TEST_F(single_server, broken_log_store_stops_the_server_not_the_process) {
     raft_params p = quick_params();
     p.return_method_ = raft_params::async_handler;
     node.server->update_params(p);
+    memory_log_store& log = *node.mgr->log;
     auto lost = append(*node.server, "lost");
-    node.mgr->log->compact(2);  // Behind the server's back.
+    // Another thread may store it, and a little later.
+    ASSERT_TRUE(eventually("the entry in the log", [&] {
+        return log.last_entry()->get_val_type() == log_val_type::app_log;
+    }));
+    log.compact(log.next_slot() - 1);  // Behind the server's back.
     node.server->resume_state_machine_execution();
     ASSERT_TRUE(eventually("system_exit", [&] { return !node.mgr->exits().empty(); }));
     EXPECT_EQ(raft_err::N19_bad_log_idx_for_term, node.mgr->exits().front());
