@@ -40,6 +40,7 @@ use types::{Command, Types};
 /// One openraft server.
 type Server = Raft<Types, Machine>;
 
+const CONFIRMATION_POLL: Duration = Duration::from_millis(2);
 const ELECTION_DEADLINE: Duration = Duration::from_secs(30);
 
 /// One run in `dir`, which is empty.
@@ -87,6 +88,14 @@ impl Cluster {
         let leads = leader.wait(Some(ELECTION_DEADLINE));
         let leads = leads.state(ServerState::Leader, "elected").await;
         leads.expect("the first server leads");
+        // It takes commands only once the others have confirmed that it leads.
+        while leader
+            .client_write(Command(Bytes::from(payload())))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(CONFIRMATION_POLL).await;
+        }
         cluster
     }
 
