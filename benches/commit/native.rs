@@ -8,12 +8,13 @@ use raft3d::ffi::{Member, NativeCluster, NodeOptions};
 use raft3d::storage::Log;
 
 use crate::run::{Meter, Run};
-use crate::setup::{ELECTION_TIMEOUT_MS, HEARTBEAT_MS, LogKind, Setup, free_ports, payload};
+use crate::setup::{LogKind, Setup, payload};
+use crate::support::nodes::{ELECTION_TIMEOUT_MS, HEARTBEAT_MS, free_ports};
 
 /// One run in `dir`, which is empty.
 pub fn run(setup: &Setup, dir: &Path) -> Run {
     let logs: Vec<_> = setup.ids().map(|id| log(setup, dir, id)).collect();
-    let options = setup.ids().zip(free_ports(setup.nodes));
+    let options = setup.ids().zip(free_ports(setup.nodes as usize));
     let options: Vec<_> = options
         .map(|(id, port)| options_of(setup, id, port))
         .collect();

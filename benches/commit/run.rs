@@ -3,13 +3,13 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
 use raft3d::ffi;
 
 use crate::allocations;
 use crate::setup::Setup;
+use crate::support::samples::Samples;
 
 /// What one run gave. Times and allocations are those of all servers and of whoever proposes.
 #[derive(Debug, Clone)]
@@ -59,14 +59,13 @@ impl Meter {
         let elapsed = self.began.elapsed();
         let cpu = ffi::cpu_time() - self.cpu;
         let allocations = allocations::count() - self.allocations;
-        let latencies_ns = histogram(latencies_ns);
-        let commits = latencies_ns.len().max(1);
-        let quantile_us = |q| latencies_ns.value_at_quantile(q) as f64 / 1e3;
+        let latencies: Samples = latencies_ns.into_iter().map(Duration::from_nanos).collect();
+        let commits = latencies.count().max(1);
         Run {
             commits,
             per_second: commits as f64 / elapsed.as_secs_f64(),
-            p50_us: quantile_us(0.5),
-            p99_us: quantile_us(0.99),
+            p50_us: latencies.micros(0.5),
+            p99_us: latencies.micros(0.99),
             cpu_ns_per_commit: cpu.as_nanos() as f64 / commits as f64,
             allocations_per_commit: allocations as f64 / commits as f64,
             syncs,
@@ -100,19 +99,4 @@ where
         latencies_ns.push(proposed.elapsed().as_nanos() as u64);
     }
     latencies_ns
-}
-
-/// Where proposals are made: one thread, as in the C++ driver.
-pub fn one_thread() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().expect("a runtime")
-}
-
-/// Latencies from 100 ns to 100 s, to three digits.
-fn histogram(latencies_ns: impl IntoIterator<Item = u64>) -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(100, 100_000_000_000, 3).expect("valid bounds");
-    for latency in latencies_ns {
-        histogram.saturating_record(latency);
-    }
-    histogram
 }

@@ -3,23 +3,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use raft3d::consensus::{Consensus, Role};
-use raft3d::domain::command::NEWEST_VERSION;
-use raft3d::raft::{FirstStart, Node, NodeConfig};
+use raft3d::consensus::Consensus;
 
-use crate::run::{Meter, Run, one_thread, propose_all};
-use crate::setup::{ELECTION_TIMEOUT_MS, HEARTBEAT_MS, Setup, free_ports, payload};
-
-/// No snapshots while measuring.
-const SNAPSHOT_DISTANCE: u32 = 0;
+use crate::run::{Meter, Run, propose_all};
+use crate::setup::{Setup, payload};
+use crate::support::nodes;
 
 /// One run in `dir`, which is empty.
 pub fn run(setup: &Setup, dir: &Path) -> Run {
-    let nodes = start(setup, dir);
-    one_thread().block_on(async {
-        let leader = leader(&nodes).await;
+    let cluster = nodes::Setup::new(setup.nodes as usize, setup.log.durability()).start(dir);
+    let leader = cluster.leader();
+    nodes::runtime().block_on(async {
         let node = Arc::clone(leader);
         let propose = move || {
             let node = Arc::clone(&node);
@@ -30,38 +25,4 @@ pub fn run(setup: &Setup, dir: &Path) -> Run {
         let latencies_ns = propose_all(setup, propose).await;
         meter.finish(latencies_ns, leader.log_stats().syncs - syncs)
     })
-}
-
-fn start(setup: &Setup, dir: &Path) -> Vec<Arc<Node>> {
-    let addresses = free_ports(setup.nodes)
-        .into_iter()
-        .map(|port| format!("127.0.0.1:{port}"));
-    let members: Vec<_> = setup.ids().map(|id| id as i32).zip(addresses).collect();
-    let start = |(id, address): &(i32, String)| {
-        Node::start(NodeConfig {
-            node_id: *id,
-            data_dir: dir.join(id.to_string()),
-            raft_addr: address.clone(),
-            first_start: FirstStart::Found(members.clone()),
-            election_timeout_ms: ELECTION_TIMEOUT_MS,
-            heartbeat_ms: HEARTBEAT_MS,
-            snapshot_distance: SNAPSHOT_DISTANCE,
-            durability: setup.log.durability(),
-            command_version: NEWEST_VERSION,
-        })
-    };
-    let nodes = members.iter().map(start);
-    nodes
-        .map(|node| Arc::new(node.expect("the node starts")))
-        .collect()
-}
-
-async fn leader(nodes: &[Arc<Node>]) -> &Arc<Node> {
-    loop {
-        let leads = |node: &&Arc<Node>| node.status().role == Role::Leader;
-        if let Some(leader) = nodes.iter().find(leads) {
-            return leader;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

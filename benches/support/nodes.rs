@@ -14,6 +14,11 @@ use raft3d::domain::weight::Grams;
 use raft3d::raft::{Durability, FirstStart, Node, NodeConfig};
 use tokio::task::JoinSet;
 
+/// Range of the election timeout of every server measured, in milliseconds.
+pub const ELECTION_TIMEOUT_MS: (u32, u32) = (300, 600);
+/// Time between two of its heartbeats, in milliseconds.
+pub const HEARTBEAT_MS: u32 = 75;
+
 /// Longest wait for anything that nodes do by themselves.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -75,8 +80,8 @@ impl Nodes {
             data_dir: self.dir.join(format!("node{id}")),
             raft_addr,
             first_start: FirstStart::Found(self.members.clone()),
-            election_timeout_ms: (300, 600),
-            heartbeat_ms: 75,
+            election_timeout_ms: ELECTION_TIMEOUT_MS,
+            heartbeat_ms: HEARTBEAT_MS,
             snapshot_distance: self.setup.snapshot_distance,
             durability: self.setup.durability,
             command_version: NEWEST_VERSION,
@@ -102,13 +107,18 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Addresses that were free a moment ago.
+/// Ports of the loopback interface that were free a moment ago, all different.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listeners: Vec<_> = (0..count).map(bind).collect();
+    let port = |listener: &TcpListener| listener.local_addr().expect("a bound address").port();
+    listeners.iter().map(port).collect()
+}
+
+/// The same as addresses.
 pub fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
-        .collect();
-    let address = |l: &TcpListener| l.local_addr().expect("a bound address").to_string();
-    listeners.iter().map(address).collect()
+    let ports = free_ports(count).into_iter();
+    ports.map(|port| format!("127.0.0.1:{port}")).collect()
 }
 
 /// A runtime for whoever proposes: one thread, so that as much as possible is left to the nodes.

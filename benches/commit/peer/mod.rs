@@ -24,8 +24,9 @@ use openraft::{BasicNode, Config, Raft, ServerState, SnapshotPolicy};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::run::{Meter, Run, one_thread, propose_all};
-use crate::setup::{ELECTION_TIMEOUT_MS, HEARTBEAT_MS, Setup, payload};
+use crate::run::{Meter, Run, propose_all};
+use crate::setup::{Setup, payload};
+use crate::support::nodes::{self, ELECTION_TIMEOUT_MS, HEARTBEAT_MS};
 
 mod machine;
 mod network;
@@ -48,7 +49,7 @@ pub fn run(setup: &Setup, dir: &Path) -> Run {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let servers = builder.enable_all().build().expect("a runtime");
     let cluster = servers.block_on(Cluster::start(setup, dir));
-    let run = one_thread().block_on(cluster.measure(setup));
+    let run = nodes::runtime().block_on(cluster.measure(setup));
     servers.block_on(cluster.shutdown());
     run
 }
