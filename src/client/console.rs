@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::api::{Api, ClientError, Request, new_idempotency_key};
 use super::options::{ChangeOptions, ClientOptions, ReadOptions, WriteOptions};
-use super::output::{Column, Format, print_line, render};
+use super::output::{Column, DELETED, Format, print_line, render};
 
 /// The API together with how to print what it answers.
 pub struct Console {
@@ -47,6 +47,11 @@ impl Console {
         self.print(&value)
     }
 
+    /// Shows the object `id` of the collection at `path`.
+    pub async fn show(&self, path: &str, id: &str, read: ReadOptions) -> Result<(), ClientError> {
+        self.read(&item_path(path, id), read, Vec::new()).await
+    }
+
     /// Posts `body` to `path`.
     pub async fn write(
         &self,
@@ -74,9 +79,9 @@ impl Console {
         self.write_with(request, change.write).await
     }
 
-    /// Deletes the object `id` of the collection at `path`.
+    /// Deletes the object `id` of the collection at `path`, and prints which it was.
     pub async fn delete(
-        &self,
+        self,
         path: &str,
         id: &str,
         change: ChangeOptions,
@@ -86,7 +91,11 @@ impl Console {
             if_match: change.if_match,
             ..Request::delete(&path)
         };
-        self.write_with(request, change.write).await
+        let console = Console {
+            columns: DELETED,
+            ..self
+        };
+        console.write_with(request, change.write).await
     }
 
     /// Sends `request` with the key given, or with a fresh one.

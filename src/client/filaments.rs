@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::FILAMENTS_PATH;
 use super::api::ClientError;
-use super::console::{Console, given, item_path, with_id};
+use super::console::{Console, given, with_id};
 use super::options::{ChangeOptions, ClientArgs, ReadOptions, WriteOptions};
-use super::output::{DELETED, FILAMENTS};
+use super::output::FILAMENTS;
 
 /// What can be done with filaments.
 #[derive(Debug, Subcommand)]
@@ -74,11 +74,7 @@ pub async fn run(args: ClientArgs<FilamentVerb>) -> Result<(), ClientError> {
     let console = Console::new(&args.options, FILAMENTS)?;
     match args.verb {
         FilamentVerb::List(read) => console.read(FILAMENTS_PATH, read, Vec::new()).await,
-        FilamentVerb::Show { id, read } => {
-            console
-                .read(&item_path(FILAMENTS_PATH, &id), read, Vec::new())
-                .await
-        }
+        FilamentVerb::Show { id, read } => console.show(FILAMENTS_PATH, &id, read).await,
         FilamentVerb::Update {
             id,
             kind,
@@ -95,10 +91,7 @@ pub async fn run(args: ClientArgs<FilamentVerb>) -> Result<(), ClientError> {
             ]);
             console.update(FILAMENTS_PATH, &id, &body, change).await
         }
-        FilamentVerb::Delete { id, change } => {
-            let console = Console::new(&args.options, DELETED)?;
-            console.delete(FILAMENTS_PATH, &id, change).await
-        }
+        FilamentVerb::Delete { id, change } => console.delete(FILAMENTS_PATH, &id, change).await,
         FilamentVerb::Add {
             kind,
             color,

@@ -91,11 +91,7 @@ pub async fn run(args: ClientArgs<JobVerb>) -> Result<(), ClientError> {
                 .collect();
             console.read(JOBS_PATH, read, query).await
         }
-        JobVerb::Show { id, read } => {
-            console
-                .read(&item_path(JOBS_PATH, &id), read, Vec::new())
-                .await
-        }
+        JobVerb::Show { id, read } => console.show(JOBS_PATH, &id, read).await,
         JobVerb::Add {
             printer,
             filament,

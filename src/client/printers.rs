@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::PRINTERS_PATH;
 use super::api::ClientError;
-use super::console::{Console, given, item_path, with_id};
+use super::console::{Console, given, with_id};
 use super::options::{ChangeOptions, ClientArgs, ReadOptions, WriteOptions};
-use super::output::{DELETED, PRINTERS};
+use super::output::PRINTERS;
 
 /// What can be done with printers.
 #[derive(Debug, Subcommand)]
@@ -62,11 +62,7 @@ pub async fn run(args: ClientArgs<PrinterVerb>) -> Result<(), ClientError> {
     let console = Console::new(&args.options, PRINTERS)?;
     match args.verb {
         PrinterVerb::List(read) => console.read(PRINTERS_PATH, read, Vec::new()).await,
-        PrinterVerb::Show { id, read } => {
-            console
-                .read(&item_path(PRINTERS_PATH, &id), read, Vec::new())
-                .await
-        }
+        PrinterVerb::Show { id, read } => console.show(PRINTERS_PATH, &id, read).await,
         PrinterVerb::Update {
             id,
             company,
@@ -79,10 +75,7 @@ pub async fn run(args: ClientArgs<PrinterVerb>) -> Result<(), ClientError> {
             ]);
             console.update(PRINTERS_PATH, &id, &body, change).await
         }
-        PrinterVerb::Delete { id, change } => {
-            let console = Console::new(&args.options, DELETED)?;
-            console.delete(PRINTERS_PATH, &id, change).await
-        }
+        PrinterVerb::Delete { id, change } => console.delete(PRINTERS_PATH, &id, change).await,
         PrinterVerb::Add {
             company,
             model,
