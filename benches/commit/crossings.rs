@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use raft3d::domain::command::NEWEST_VERSION;
 use raft3d::domain::state::State;
-use raft3d::ffi::crossings;
+use raft3d::ffi::bench::crossings;
 use raft3d::raft::machine::Machine;
 use raft3d::raft::proposals::Proposals;
 use raft3d::raft::{Fatal, Reader, Steps};

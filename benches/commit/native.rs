@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use raft3d::ffi::{Member, NativeCluster, NodeOptions};
+use raft3d::ffi::bench::NativeCluster;
+use raft3d::ffi::{Member, NodeOptions};
 use raft3d::storage::Log;
 
 use crate::run::{Meter, Run};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use raft3d::ffi;
+use raft3d::ffi::bench::cpu_time;
 
 use crate::allocations;
 use crate::setup::Setup;
@@ -49,7 +49,7 @@ impl Meter {
     pub fn start() -> Meter {
         Meter {
             began: Instant::now(),
-            cpu: ffi::cpu_time(),
+            cpu: cpu_time(),
             allocations: allocations::count(),
         }
     }
@@ -57,7 +57,7 @@ impl Meter {
     /// What there is to say of the commits since then. `syncs` of the leader's log were counted.
     pub fn finish(self, latencies_ns: impl IntoIterator<Item = u64>, syncs: u64) -> Run {
         let elapsed = self.began.elapsed();
-        let cpu = ffi::cpu_time() - self.cpu;
+        let cpu = cpu_time() - self.cpu;
         let allocations = allocations::count() - self.allocations;
         let latencies: Samples = latencies_ns.into_iter().map(Duration::from_nanos).collect();
         let commits = latencies.count().max(1);
