@@ -46,7 +46,7 @@ check: setup   ## formats, warnings and docs only; changes nothing
 	scripts/check.sh
 
 fix:       ## format all code
-	cargo fmt
+	cargo fmt --all
 	scripts/cpp-files.sh | xargs clang-format -i
 
 deb:       ## build the Debian package under target/debian

@@ -12,6 +12,8 @@ else
     echo "The C++ format is that of clang-format $clang_format_version, and is not checked by" \
         "$(clang-format --version)."
 fi
-cargo fmt --check
+cargo fmt --all --check
 cargo clippy --locked --all-targets -- -D warnings
+# Its unit tests are those of the program, and were looked at with them.
+cargo clippy --locked --package raft3d-instructions -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
