@@ -283,7 +283,8 @@ impl Events {
         retention: u64,
     ) {
         if !self.changes.is_empty() {
-            let changes = std::mem::take(&mut self.changes);
+            // As many as there are and no room for more, for as long as the event is kept.
+            let changes = self.changes.drain(..).collect();
             self.push(Event {
                 index,
                 time: command.stamped_at,

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 
 use super::id::Id;
+use super::id_set::IdSet;
 use super::model::{JobStatus, PrintJob};
-use super::table::{Table, behind};
+use super::table::Table;
 use super::weight::Grams;
 
 /// Which print jobs to list: those that match every field given.
@@ -40,8 +41,8 @@ impl JobFilter {
 #[derive(Debug, Clone)]
 pub(super) struct Jobs {
     pub(super) table: Table<PrintJob>,
-    by_status: [OrdSet<Id>; JobStatus::ALL.len()],
-    by_printer: OrdMap<Id, OrdSet<Id>>,
+    by_status: [IdSet; JobStatus::ALL.len()],
+    by_printer: OrdMap<Id, IdSet>,
     by_filament: OrdMap<Id, Usage>,
 }
 
@@ -52,7 +53,7 @@ struct Usage {
     reserved: Grams,
     /// Log index of the last change of any of its jobs.
     modified_index: u64,
-    jobs: OrdSet<Id>,
+    jobs: IdSet,
 }
 
 impl Jobs {
@@ -133,7 +134,7 @@ impl Jobs {
         };
         let filter = filter.clone();
         let jobs = smallest
-            .range(behind(after))
+            .after(after)
             .filter_map(|id| self.table.get(id))
             .map(Arc::as_ref)
             .filter(move |job| filter.matches(job));
@@ -141,7 +142,7 @@ impl Jobs {
     }
 
     /// The smallest of the indices that `filter` names; `None` if one of them is empty.
-    fn smallest_index(&self, filter: &JobFilter) -> Option<&OrdSet<Id>> {
+    fn smallest_index(&self, filter: &JobFilter) -> Option<&IdSet> {
         let mut candidates = Vec::with_capacity(3);
         if let Some(status) = filter.status {
             candidates.push(&self.by_status[slot(status)]);

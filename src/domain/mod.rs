@@ -5,8 +5,8 @@
 //!
 //! * [`id`], [`weight`], [`time`], [`model`]: the values and objects.
 //! * [`command`]: what is written to the log; [`outcome`]: what applying it gives back.
-//! * [`state`]: the farm and its queries, over `table` and `jobs`, which keep the objects so that
-//!   no question needs a scan; `apply` and `changes` hold the rules that change them.
+//! * [`state`]: the farm and its queries, over `table`, `jobs` and `id_set`, which keep the objects so
+//!   that no question needs a scan; `apply` and `changes` hold the rules that change them.
 //! * [`events`]: what each command has changed; [`farm`]: the objects that events rebuild.
 //! * [`settings`]: what the cluster as a whole is told.
 //! * [`roster`], [`tokens`]: the cluster's nodes, and who may ask for what.
@@ -30,6 +30,7 @@ pub mod farm;
 mod farm_hash;
 mod frames;
 pub mod id;
+mod id_set;
 pub mod idempotency;
 mod jobs;
 pub mod model;

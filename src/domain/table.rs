@@ -118,7 +118,7 @@ impl<T: Clone> Table<T> {
 }
 
 /// The range of ids behind `after`, or of all ids.
-pub(super) fn behind(after: Option<&Id>) -> impl RangeBounds<Id> {
+fn behind(after: Option<&Id>) -> impl RangeBounds<Id> {
     (
         after.map_or(Bound::Unbounded, Bound::Excluded),
         Bound::Unbounded,
