@@ -257,7 +257,7 @@ impl State {
             id: choose_id(&mut self.jobs.table, Kind::PrintJob, new.id.as_ref())?,
             printer_id,
             filament_id,
-            filepath: new.filepath.clone(),
+            filepath: new.filepath.as_str().into(),
             print_weight_in_grams: new.print_weight_in_grams,
             status: JobStatus::Queued,
             created_at: now,

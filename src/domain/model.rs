@@ -63,7 +63,7 @@ pub struct PrintJob {
     /// The roll, by its own id.
     pub filament_id: Id,
     /// Path of the file to print, usually `.gcode`; not empty.
-    pub filepath: String,
+    pub filepath: Box<str>,
     /// What the print weighs; above zero.
     pub print_weight_in_grams: Grams,
     /// Where the job is in its life.

@@ -201,7 +201,7 @@ fn job(id: Id) -> PrintJob {
         id,
         printer_id: number(1),
         filament_id: number(1),
-        filepath: "a.gcode".to_owned(),
+        filepath: "a.gcode".into(),
         print_weight_in_grams: grams(400),
         status: JobStatus::Queued,
         created_at: at(100),
@@ -293,7 +293,7 @@ fn contradictions_are_refused_by_name() {
         }),
         ("print job 1 is out of order", |f| f.jobs.reverse()),
         ("print job 2 has no filepath", |f| {
-            f.jobs[1].filepath.clear()
+            f.jobs[1].filepath = "".into()
         }),
         ("print job 1 weighs nothing", |f| {
             f.jobs[0].print_weight_in_grams = grams(0);

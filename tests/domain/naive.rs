@@ -237,7 +237,7 @@ impl Naive {
                     id: self.id_for(Kind::PrintJob, &new.id)?,
                     printer_id,
                     filament_id,
-                    filepath: new.filepath.clone(),
+                    filepath: new.filepath.as_str().into(),
                     print_weight_in_grams: new.print_weight_in_grams,
                     status: JobStatus::Queued,
                     created_at: now,
