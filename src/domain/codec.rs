@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The version of everything but commands, which have each their own.
 const FORMAT_VERSION: u8 = 1;
 
+/// Room for most commands and outcomes, so that theirs need not grow.
+const USUAL_LEN: usize = 128;
+
 /// Why bytes are not a command or an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -40,9 +43,11 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// `value` in an envelope of this version.
 pub(super) fn encode_as<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(USUAL_LEN);
+    bytes.push(version);
     // Plain values in memory always encode. Should one not, the result is empty, which every
     // reader refuses by name: the caller is told, and nothing panics under the C++ core.
-    postcard::to_extend(value, vec![version]).unwrap_or_default()
+    postcard::to_io(value, bytes).unwrap_or_default()
 }
 
 /// The value that `bytes` begin with, if they do.

@@ -95,7 +95,7 @@ impl<'a, W: Write> FrameWriter<'a, W> {
     /// Adds a record.
     pub(super) fn write<T: Serialize>(&mut self, record: &T) -> io::Result<()> {
         let payload = std::mem::take(&mut self.payload);
-        self.payload = postcard::to_extend(record, payload).map_err(io::Error::other)?;
+        self.payload = postcard::to_io(record, payload).map_err(io::Error::other)?;
         if self.payload.len() >= PAYLOAD_FULL {
             self.close_frame()?;
         }
