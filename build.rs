@@ -125,7 +125,7 @@ fn build_glue(nuraft: &NuRaft, sanitize: &str) {
             "cpp/fsm.cxx",
             "cpp/native_bench.cxx",
             "cpp/node.cxx",
-            "cpp/proposal.cxx",
+            "cpp/proposer.cxx",
             "cpp/server_setup.cxx",
             "cpp/tls_credentials.cxx",
             "cpp/tracing_logger.cxx",

@@ -2,11 +2,12 @@
 
 #include <exception>
 #include <utility>
+#include <vector>
 
 #include "raft3d/bytes.hxx"
 #include "raft3d/durable_log.hxx"
 #include "raft3d/fsm.hxx"
-#include "raft3d/proposal.hxx"
+#include "raft3d/proposer.hxx"
 #include "raft3d/src/ffi.rs.h"
 
 namespace raft3d {
@@ -17,11 +18,9 @@ namespace {
 
 constexpr uint64_t term = 1;
 
-/// A proposal of `command` that is answered with `outcome` as soon as `prepare` has seen it.
+/// A proposal that is answered with `outcome` as soon as `prepare` has seen it.
 template <typename Prepare>
-void propose(rust::Slice<const uint8_t> command, rust::Slice<const uint8_t> outcome,
-             Prepare prepare) {
-    const ptr<nuraft::buffer> proposed = buffer_of(command);
+void propose(rust::Slice<const uint8_t> outcome, Prepare prepare) {
     const auto result = nuraft::cs_new<proposal_result>();
     result->accept();
     prepare(*result);
@@ -52,11 +51,16 @@ void commit_in_cpp(rust::Slice<const uint8_t> bytes, uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) buffer_of(bytes);
 }
 
-void propose_through_bridge(const Proposals& proposals, uint64_t ticket,
-                            rust::Slice<const uint8_t> command,
+std::unique_ptr<proposer> new_idle_proposer(rust::Box<Proposals> proposals) {
+    return std::make_unique<proposer>(std::move(proposals));
+}
+
+void propose_through_bridge(const proposer& proposer, uint64_t ticket,
+                            rust::Slice<const Encoded> commands,
                             rust::Slice<const uint8_t> outcome) {
-    propose(command, outcome, [&proposals, ticket](proposal_result& result) {
-        answer_when_ready(result, proposals, ticket);
+    const std::vector<ptr<nuraft::buffer>> proposed = buffers_of(commands);
+    propose(outcome, [&proposer, ticket](proposal_result& result) {
+        proposer.answer_when_ready(result, ticket);
     });
 }
 
@@ -64,7 +68,8 @@ void propose_in_cpp(rust::Slice<const uint8_t> command, rust::Slice<const uint8_
                     uint64_t count) {
     uint64_t answered = 0;
     for (uint64_t i = 0; i < count; ++i) {
-        propose(command, outcome, [&answered](proposal_result& result) {
+        const std::vector<ptr<nuraft::buffer>> proposed = {buffer_of(command)};
+        propose(outcome, [&answered](proposal_result& result) {
             result.when_ready(proposal_result::handler_type2(
                 [&answered](proposal_result& done, ptr<std::exception>&) {
                     if (done.get_accepted() && done.get()) ++answered;

@@ -10,7 +10,7 @@
 #include "raft3d/durable_log.hxx"
 #include "raft3d/durable_state.hxx"
 #include "raft3d/fsm.hxx"
-#include "raft3d/proposal.hxx"
+#include "raft3d/proposer.hxx"
 #include "raft3d/server_setup.hxx"
 #include "raft3d/src/ffi.rs.h"
 #include "raft3d/tls_credentials.hxx"
@@ -58,11 +58,11 @@ ChangeVerdict verdict_of(const proposal_result& result) {
 /// its leaders.
 nuraft::raft_server::init_options init_options_of(
     const NodeOptions& options, const ptr<durable_state>& state,
-    const std::shared_ptr<const rust::Box<Proposals>>& proposals) {
+    const std::shared_ptr<const proposer>& answering) {
     nuraft::raft_server::init_options init;
     init.skip_initial_election_timeout_ = options.joining;
     // The server keeps what it answers proposals through.
-    init.raft_callback_ = [state, proposals](nuraft::cb_func::Type type,
+    init.raft_callback_ = [state, answering](nuraft::cb_func::Type type,
                                              nuraft::cb_func::Param* param) {
         switch (type) {
             case nuraft::cb_func::JoinedCluster:
@@ -89,7 +89,7 @@ nuraft::raft_server::init_options init_options_of(
 
 node::node(const NodeOptions& options, Program program, Guards guards,
            std::shared_ptr<append_notifier> notifier)
-    : proposals_(std::make_shared<const rust::Box<Proposals>>(std::move(program.proposals))),
+    : proposer_(std::make_shared<proposer>(std::move(program.proposals))),
       notifier_(std::move(notifier)),
       logger_(nuraft::cs_new<tracing_logger>(std::move(program.sink))),
       tls_(std::move(guards.tls)) {
@@ -99,11 +99,12 @@ node::node(const NodeOptions& options, Program program, Guards guards,
     auto manager = nuraft::cs_new<durable_state>(options.id, std::move(program.state), store);
     server_ =
         launcher_.init(nuraft::cs_new<fsm>(std::move(program.fsm)), manager, logger_, options.port,
-                       network, params_of(options), init_options_of(options, manager, proposals_));
+                       network, params_of(options), init_options_of(options, manager, proposer_));
     if (!server_) {
         throw std::runtime_error("cannot listen on TCP port " + std::to_string(options.port) +
                                  ": it is in use, or not permitted");
     }
+    proposer_->attach(server_);
     notifier_->attach(server_);
 }
 
@@ -111,14 +112,8 @@ node::~node() {
     shutdown();
 }
 
-void node::propose(rust::Slice<const uint8_t> command, uint64_t ticket) const noexcept {
-    const Proposals& proposals = **proposals_;
-    try {
-        const ptr<proposal_result> result = server_->append_entries({buffer_of(command)});
-        answer_when_ready(*result, proposals, ticket);
-    } catch (const std::exception&) {
-        proposals.answer(ticket, Verdict::Unknown, {});
-    }
+const proposer& node::get_proposer() const noexcept {
+    return *proposer_;
 }
 
 void node::read_index(rust::Box<ReadCompletion> completion) const noexcept {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError, ReadIndexError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
-use crate::raft::proposals::{Answer, Proposals};
+use crate::raft::proposals::{Answer, Encoded, Proposals};
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader, Steps};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
@@ -148,9 +148,19 @@ mod bridge {
     }
 
     extern "Rust" {
+        type Encoded;
+        fn bytes(self: &Encoded) -> &[u8];
+
         type Proposals;
-        /// Answers a proposal; `bytes` are the outcome or the reason, as the verdict says.
-        fn answer(self: &Proposals, ticket: u64, verdict: Verdict, bytes: &[u8]);
+        /// Answers a proposal of `proposer`; `bytes` are the outcome of its last command or the reason,
+        /// as the verdict says. Has `proposer` make those that waited for this.
+        fn answer(
+            self: &Proposals,
+            proposer: &proposer,
+            ticket: u64,
+            verdict: Verdict,
+            bytes: &[u8],
+        );
 
         type ReadCompletion;
         /// Answers whether a read may be, with an index or else a reason.
@@ -241,6 +251,7 @@ mod bridge {
         include!("raft3d/durable_log.hxx");
         include!("raft3d/fsm.hxx");
         include!("raft3d/native_bench.hxx");
+        include!("raft3d/proposer.hxx");
         include!("raft3d/tls_credentials.hxx");
 
         type entry_sink;
@@ -269,6 +280,9 @@ mod bridge {
         ) -> Result<SharedPtr<tls_credentials>>;
         fn replace(self: &tls_credentials, chain: &[u8], key: &[u8], roots: &[u8]) -> Result<()>;
 
+        type proposer;
+        fn propose(self: &proposer, commands: &[Encoded], ticket: u64);
+
         type node;
         fn start_node(
             options: &NodeOptions,
@@ -276,7 +290,7 @@ mod bridge {
             guards: Guards,
             notifier: SharedPtr<append_notifier>,
         ) -> Result<UniquePtr<node>>;
-        fn propose(self: &node, command: &[u8], ticket: u64);
+        fn get_proposer(self: &node) -> &proposer;
         fn read_index(self: &node, completion: Box<ReadCompletion>);
         fn view(self: &node) -> Result<NodeView>;
         fn create_snapshot(self: &node) -> Result<u64>;
@@ -308,10 +322,11 @@ mod bridge {
         fn log_through_bridge(log: Box<LogHandle>, payload: &[u8], count: u64) -> Result<()>;
         fn commit_through_bridge(machine: Box<Fsm>, command: &[u8], count: u64) -> Result<()>;
         fn commit_in_cpp(bytes: &[u8], count: u64) -> Result<()>;
+        fn new_idle_proposer(proposals: Box<Proposals>) -> UniquePtr<proposer>;
         fn propose_through_bridge(
-            proposals: &Proposals,
+            proposer: &proposer,
             ticket: u64,
-            command: &[u8],
+            commands: &[Encoded],
             outcome: &[u8],
         ) -> Result<()>;
         fn propose_in_cpp(command: &[u8], outcome: &[u8], count: u64) -> Result<()>;
@@ -419,7 +434,7 @@ impl Core {
             *command_version,
             steps,
         );
-        let proposals = Proposals::default();
+        let proposals = Proposals::new(machine.outcomes().clone());
         let program = bridge::Program {
             proposals: Box::new(proposals.clone()),
             fsm: Box::new(Fsm(Arc::clone(machine), reader)),
@@ -445,8 +460,14 @@ impl Core {
     }
 
     /// Submits `command`; the answer comes through `sender`, which is dropped if there is none.
-    pub fn propose(&self, command: &[u8], sender: oneshot::Sender<Answer>) {
-        self.node.propose(command, self.proposals.register(sender));
+    pub fn propose(&self, command: Vec<u8>, sender: oneshot::Sender<Answer>) {
+        self.proposals.submit(command, sender);
+        self.propose_gathered();
+    }
+
+    /// Proposes what has gathered, unless it has to wait for answers yet.
+    pub fn propose_gathered(&self) {
+        self.proposals.propose_to(self.node.get_proposer());
     }
 
     /// Asks at which index a linearizable read may be answered; the answer comes through `sender`,
@@ -566,7 +587,17 @@ fn notify_core(
 }
 
 impl Proposals {
-    fn answer(&self, ticket: u64, verdict: bridge::Verdict, bytes: &[u8]) {
+    fn propose_to(&self, proposer: &bridge::proposer) {
+        self.propose_gathered(|commands, ticket| proposer.propose(commands, ticket));
+    }
+
+    fn answer(
+        &self,
+        proposer: &bridge::proposer,
+        ticket: u64,
+        verdict: bridge::Verdict,
+        bytes: &[u8],
+    ) {
         let reason = || String::from_utf8_lossy(bytes).into_owned();
         let answer = match verdict {
             bridge::Verdict::Applied => Ok(bytes.to_vec()),
@@ -574,6 +605,7 @@ impl Proposals {
             _ => Err(ProposeError::Unknown(reason())),
         };
         self.resolve(ticket, answer);
+        self.propose_to(proposer);
     }
 }
 

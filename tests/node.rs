@@ -1,13 +1,15 @@
 //! Nodes of the real core over real storage and sockets, in this process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use raft3d::consensus::{Consensus, ProposeError, Role};
 use raft3d::domain::command::{Command, Idempotency, NEWEST_VERSION, NewPrinter, Op};
+use raft3d::domain::id::Id;
 use raft3d::domain::outcome::{Outcome, Reply};
 use raft3d::domain::time::Timestamp;
 use raft3d::raft::{Durability, FirstStart, Node, NodeConfig, StartError};
@@ -26,7 +28,19 @@ fn free_addresses(count: usize) -> Vec<String> {
     listeners.iter().map(address).collect()
 }
 
+/// A printer that is created once, however often it is proposed.
 fn printer(model: &str) -> Vec<u8> {
+    let key = model.into();
+    printer_with(
+        model,
+        Some(Idempotency {
+            key,
+            fingerprint: [0; 32],
+        }),
+    )
+}
+
+fn printer_with(model: &str, idempotency: Option<Idempotency>) -> Vec<u8> {
     let op = Op::CreatePrinter(NewPrinter {
         id: None,
         company: "Prusa".into(),
@@ -35,10 +49,7 @@ fn printer(model: &str) -> Vec<u8> {
     Command {
         stamped_at: Timestamp::from_millis(1_700_000_000_000),
         actor: None,
-        idempotency: Some(Idempotency {
-            key: model.into(),
-            fingerprint: [0; 32],
-        }),
+        idempotency,
         op,
     }
     .encode()
@@ -62,14 +73,7 @@ async fn create(node: &Node, model: &str) -> u64 {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match node.propose(printer(model)).await {
-            Ok(bytes) => {
-                let outcome = Outcome::decode(&bytes).expect("an outcome");
-                match outcome.result {
-                    Ok(Reply::Printer(created)) => assert_eq!(created.model, model),
-                    other => panic!("creating {model}: {other:?}"),
-                }
-                return outcome.index;
-            }
+            Ok(bytes) => return created(&bytes, model).0,
             Err(ProposeError::NotAccepted(_) | ProposeError::Unknown(_))
                 if Instant::now() < deadline =>
             {
@@ -77,6 +81,18 @@ async fn create(node: &Node, model: &str) -> u64 {
             }
             Err(error) => panic!("creating {model}: {error}"),
         }
+    }
+}
+
+/// The index and the id in the outcome of creating a printer of `model`.
+fn created(outcome: &[u8], model: &str) -> (u64, Id) {
+    let outcome = Outcome::decode(outcome).expect("an outcome");
+    match outcome.result {
+        Ok(Reply::Printer(created)) => {
+            assert_eq!(created.model, model, "another's outcome");
+            (outcome.index, created.id)
+        }
+        other => panic!("creating {model}: {other:?}"),
     }
 }
 
@@ -296,6 +312,84 @@ async fn many_proposals_at_once_all_get_their_own_outcome() {
     assert_eq!(indexes.len(), 300, "an index was given twice");
     cluster.converge(*indexes.last().expect("an index")).await;
     assert_eq!(models(cluster.node(2)).len(), 301);
+}
+
+/// Clients of one node that create printers, each a model of its own and none twice, until they are
+/// told to stop or the node is shut down.
+struct Writers {
+    cluster: Arc<Cluster>,
+    acknowledged: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// What became of the printer of a model.
+type Fates = BTreeMap<String, Result<Id, ProposeError>>;
+
+impl Writers {
+    async fn write(self: Arc<Self>, number: usize) -> Fates {
+        let node = self.cluster.node(1 + number % 3);
+        let mut fates = Fates::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            let model = format!("writer {number} model {}", fates.len());
+            let fate = match node.propose(printer_with(&model, None)).await {
+                Ok(outcome) => Ok(created(&outcome, &model).1),
+                Err(ProposeError::ShuttingDown) => return fates,
+                Err(error) => Err(error),
+            };
+            match &fate {
+                Ok(_) => drop(self.acknowledged.fetch_add(1, Ordering::Relaxed)),
+                Err(_) => tokio::time::sleep(POLL).await,
+            }
+            fates.insert(model, fate);
+        }
+        fates
+    }
+
+    async fn acknowledge(&self, more: usize) {
+        let wanted = self.acknowledged.load(Ordering::Relaxed) + more;
+        wait_for("more printers", || {
+            self.acknowledged.load(Ordering::Relaxed) >= wanted
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_made_together_get_their_own_outcomes_whatever_becomes_of_the_leader() {
+    let cluster = Arc::new(Cluster::start(3, 100));
+    create(cluster.node(1), "warm").await;
+    let leader = cluster.leader().await;
+    let writers = Arc::new(Writers {
+        cluster: Arc::clone(&cluster),
+        acknowledged: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+    });
+    let mut tasks = JoinSet::new();
+    for number in 0..90 {
+        tasks.spawn(Arc::clone(&writers).write(number));
+    }
+    writers.acknowledge(1_000).await;
+    cluster.node(leader).shutdown();
+    writers.acknowledge(1_000).await;
+    writers.stop.store(true, Ordering::Relaxed);
+    let fates: Fates = tasks.join_all().await.into_iter().flatten().collect();
+
+    let survivor = cluster.node(1 + leader % 3);
+    let last = create(survivor, "last").await;
+    survivor.wait_applied(last).await;
+    let mut there: BTreeMap<String, Vec<Id>> = BTreeMap::new();
+    for printer in survivor.state().printers() {
+        let ids = there.entry(printer.model.clone()).or_default();
+        ids.push(printer.id.clone());
+    }
+    for (model, fate) in fates {
+        let ids = there.remove(&model).unwrap_or_default();
+        match fate {
+            Ok(id) => assert_eq!(ids, [id], "{model} was acknowledged"),
+            Err(ProposeError::NotAccepted(_)) => assert_eq!(ids, [], "{model} was in no log"),
+            Err(_) => assert!(ids.len() <= 1, "{model} is there as {ids:?}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

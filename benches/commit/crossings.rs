@@ -14,6 +14,7 @@ use raft3d::domain::command::NEWEST_VERSION;
 use raft3d::domain::state::State;
 use raft3d::ffi::bench::crossings;
 use raft3d::raft::machine::Machine;
+use raft3d::raft::outcomes::Outcomes;
 use raft3d::raft::proposals::Proposals;
 use raft3d::raft::{Fatal, Reader, Steps};
 use raft3d::storage::{Entry, Log, SnapshotStore};
@@ -103,12 +104,16 @@ pub fn table(crossings: &[Crossing]) -> Figures {
 
 /// A proposal and its answer. Rust makes a channel for it in any case, here and there.
 fn proposal(command: &[u8]) -> Crossing {
-    let proposals = Proposals::default();
+    let proposals = Proposals::new(Outcomes::new(0));
+    let proposer = crossings::Proposer::new(proposals.clone());
     let through = cost(|| {
         for _ in 0..COUNT {
             let (sender, mut answer) = oneshot::channel();
-            let ticket = proposals.register(sender);
-            crossings::propose(&proposals, ticket, command, &OUTCOME).expect("memory");
+            proposals.submit(command.to_vec(), sender);
+            proposals.propose_gathered(|commands, ticket| {
+                let proposed = proposer.propose(commands, ticket, &OUTCOME);
+                proposed.expect("memory");
+            });
             drop(answer.try_recv().expect("an answer"));
         }
     });

@@ -16,11 +16,12 @@
 //    from here do not panic.
 // 5. Threads: the core calls the subclasses from any of its threads, often with its locks held.
 //    They never wait for an asynchronous runtime, and nothing that they call calls the server
-//    back. Rust calls `node` and `append_notifier` from any thread and holds no lock that
-//    another call into Rust needs.
-// 6. A proposal crosses as a number, its ticket, and so does its answer: the outcome, or the reason
-//    why there is none. Only the first answer to a ticket counts. Those that never get one end with
-//    the server, which means that the outcome is unknown.
+//    back, but for the answer to a proposal: it lets the next one be made. Rust calls `node` and
+//    `append_notifier` from any thread and holds no lock that another call into Rust needs.
+// 6. A proposal, of one command or many, crosses with a number, its ticket, and so does its answer:
+//    the outcome of the last command, or the reason why there is none. Only the first answer to a
+//    ticket counts. Those that never get one end with the server, which means that the outcomes are
+//    unknown.
 // 7. Order of shutdown: snapshot writer, news of the log, core threads, log, and then the rest
 //    (`raft::Node::shutdown` in Rust).
 
@@ -30,6 +31,7 @@
 #include <mutex>
 
 #include "raft3d/append_notifier.hxx"
+#include "raft3d/proposer.hxx"
 #include "raft3d/tls_credentials.hxx"
 #include "rust/cxx.h"
 
@@ -42,7 +44,6 @@ struct Member;
 struct NodeOptions;
 struct NodeView;
 struct Program;
-struct Proposals;
 struct ReadCompletion;
 
 /// One running Raft server. All methods may be called from any thread, also after `shutdown`.
@@ -58,12 +59,12 @@ public:
     node(const node&) = delete;
     node& operator=(const node&) = delete;
 
-    /// Submits `command`, here or to the leader. `ticket` is answered on a core thread or, if the
-    /// answer is known at once, on this one. Does not wait for the commit.
-    void propose(rust::Slice<const uint8_t> command, uint64_t ticket) const noexcept;
+    /// What proposes to this server, as long as the node.
+    const proposer& get_proposer() const noexcept;
 
     /// Asks at which index a linearizable read may be answered, here or the leader. `completion` is
-    /// used like that of `propose`. NuRaft cannot tell, and the log has to be asked instead.
+    /// used on a core thread or, if the answer is known at once, on this one. NuRaft cannot tell,
+    /// and the log has to be asked instead.
     void read_index(rust::Box<ReadCompletion> completion) const noexcept;
 
     /// What this server knows of itself and of the cluster.
@@ -94,7 +95,7 @@ public:
     void shutdown() const noexcept;
 
 private:
-    const std::shared_ptr<const rust::Box<Proposals>> proposals_;
+    const std::shared_ptr<proposer> proposer_;
     nuraft::ptr<nuraft::raft_server> server_;
     std::shared_ptr<append_notifier> notifier_;
     nuraft::ptr<nuraft::logger> logger_;

@@ -56,6 +56,12 @@ pub(super) fn decode_front<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option
     Some(value)
 }
 
+/// The value that the one in the envelope `bytes` begins with.
+pub(super) fn decode_start<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+    let (_, body) = bytes.split_first().filter(|(v, _)| **v == FORMAT_VERSION)?;
+    decode_front(body)
+}
+
 /// The value in the envelope `bytes`. Allocates no more than the bytes can hold.
 pub(super) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
     decode_up_to(FORMAT_VERSION, bytes).map(|(_, value)| value)

@@ -33,6 +33,16 @@ pub struct Command {
     pub op: Op,
 }
 
+/// What the binary form of a [`Command`] begins with.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only passed over")]
+struct Front<'a> {
+    stamped_at: Timestamp,
+    actor: Option<Actor>,
+    #[serde(borrow)]
+    idempotency: Option<(&'a str, [u8; 32])>,
+}
+
 /// Recognises repetitions of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
@@ -218,6 +228,20 @@ impl Command {
     pub fn trace_of(bytes: &[u8]) -> Option<TraceContext> {
         let (_, envelope) = bytes.split_first().filter(|(v, _)| **v >= TRACED_VERSION)?;
         codec::decode_front(envelope)?
+    }
+
+    /// Whether the outcome of the command that `bytes` hold may be that of an earlier one: it has a key,
+    /// or cannot be read.
+    pub fn may_be_answered_before(bytes: &[u8]) -> bool {
+        let Some((&version, envelope)) = bytes.split_first() else {
+            return true;
+        };
+        let front = match version {
+            TRACED_VERSION.. => codec::decode_front(envelope)
+                .map(|(_, front): (Option<TraceContext>, Front<'_>)| front),
+            _ => codec::decode_front(envelope),
+        };
+        front.is_none_or(|front| front.idempotency.is_some())
     }
 
     fn version_in(&self, trace: Option<TraceContext>) -> u8 {

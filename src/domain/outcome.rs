@@ -249,6 +249,13 @@ impl Outcome {
     pub fn decode(bytes: &[u8]) -> Result<Outcome, DecodeError> {
         codec::decode(bytes)
     }
+
+    /// The index of the very entry that an encoded outcome is for; nothing if it is that of an earlier
+    /// one, or cannot be read.
+    pub fn own_index(bytes: &[u8]) -> Option<u64> {
+        let (index, replayed): (u64, bool) = codec::decode_start(bytes)?;
+        Some(index).filter(|_| !replayed)
+    }
 }
 
 fn describe_jobs(jobs: &[Id], more: bool) -> String {

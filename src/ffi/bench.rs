@@ -6,7 +6,7 @@ use cxx::UniquePtr;
 
 use super::{Fsm, LogHandle, Member, NodeOptions, bridge, notify_core};
 use crate::raft::machine::Machine;
-use crate::raft::proposals::Proposals;
+use crate::raft::proposals::{Encoded, Proposals};
 use crate::raft::{Fatal, Reader};
 use crate::storage::Log;
 
@@ -81,14 +81,24 @@ pub mod crossings {
         bridge::commit_in_cpp(bytes, count).map_err(reason)
     }
 
-    /// Has C++ take the proposal of `command` and answer it with `outcome`.
-    pub fn propose(
-        proposals: &Proposals,
-        ticket: u64,
-        command: &[u8],
-        outcome: &[u8],
-    ) -> Result<(), String> {
-        bridge::propose_through_bridge(proposals, ticket, command, outcome).map_err(reason)
+    /// Proposes to no server.
+    pub struct Proposer(UniquePtr<bridge::proposer>);
+
+    impl Proposer {
+        /// One that answers to `proposals`.
+        pub fn new(proposals: Proposals) -> Proposer {
+            Proposer(bridge::new_idle_proposer(Box::new(proposals)))
+        }
+
+        /// Has C++ take the proposal of `commands` and answer it with `outcome`.
+        pub fn propose(
+            &self,
+            commands: &[Encoded],
+            ticket: u64,
+            outcome: &[u8],
+        ) -> Result<(), String> {
+            bridge::propose_through_bridge(&self.0, ticket, commands, outcome).map_err(reason)
+        }
     }
 
     /// Has C++ do the same alone.

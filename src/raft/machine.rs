@@ -9,6 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
+use super::outcomes::Outcomes;
 use crate::domain::roster::Roster;
 use crate::domain::state::State;
 use crate::storage::snapshot::{PieceReader, PieceWriter, Snapshot, SnapshotId};
@@ -23,6 +24,7 @@ pub struct Machine {
     /// Locked for the length of one apply or of an O(1) clone, never across I/O.
     state: Mutex<State>,
     applied: watch::Sender<u64>,
+    outcomes: Outcomes,
     snapshots: Arc<SnapshotStore>,
     transfer: Mutex<Transfer>,
     writer: Mutex<Writer>,
@@ -53,6 +55,7 @@ impl Machine {
     pub fn new(state: State, snapshots: SnapshotStore) -> Machine {
         Machine {
             applied: watch::Sender::new(state.applied_index()),
+            outcomes: Outcomes::new(state.applied_index()),
             state: Mutex::new(state),
             snapshots: Arc::new(snapshots),
             transfer: Mutex::default(),
@@ -68,7 +71,9 @@ impl Machine {
         let outcome = lock(&self.state).apply_bytes(index, command);
         self.apply_seconds.observe(began.elapsed().as_secs_f64());
         self.applied.send_replace(index);
-        outcome.encode()
+        let outcome = outcome.encode();
+        self.outcomes.note(index, Some(&outcome));
+        outcome
     }
 
     /// Adds to `registry` how long applying and writing snapshots takes.
@@ -89,6 +94,7 @@ impl Machine {
     pub fn pass(&self, index: u64) {
         lock(&self.state).advance(index);
         self.applied.send_replace(index);
+        self.outcomes.note(index, None);
     }
 
     /// The applied state, at O(1) cost.
@@ -104,6 +110,11 @@ impl Machine {
     /// Follows the applied index.
     pub fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
+    }
+
+    /// The outcomes of what is applied, for those who may ask for them later.
+    pub fn outcomes(&self) -> &Outcomes {
+        &self.outcomes
     }
 
     /// What there is of snapshots.
@@ -214,6 +225,7 @@ impl Machine {
             Some((received, state)) if received == id => {
                 *lock(&self.state) = state;
                 self.applied.send_replace(id.index);
+                self.outcomes.jump(id.index);
                 true
             }
             _ => {

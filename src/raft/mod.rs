@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::consensus::{
     ChangeError, Consensus, Member, ProposeError, ReadIndexError, Role, Status,
@@ -25,6 +26,7 @@ mod fatal;
 pub mod founding;
 mod leaders;
 pub mod machine;
+pub mod outcomes;
 pub mod passport;
 pub mod proposals;
 mod reader;
@@ -34,6 +36,7 @@ pub use departure::{Departure, Parting};
 pub use fatal::Fatal;
 pub use leaders::Leaders;
 use machine::Machine;
+use proposals::{Answer, PATIENCE};
 pub use reader::Reader;
 pub use steps::Steps;
 
@@ -259,6 +262,21 @@ impl Node {
         *closed = true;
     }
 
+    /// Waits for the answer to a command that was submitted.
+    async fn answer(&self, mut answer: oneshot::Receiver<Answer>) -> Answer {
+        loop {
+            match timeout(PATIENCE, &mut answer).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(_)) => {
+                    let reason = "this node dropped the proposal without an answer";
+                    return Err(ProposeError::Unknown(reason.into()));
+                }
+                // Perhaps it waits for proposals that will never be answered.
+                Err(_) => self.core.propose_gathered(),
+            }
+        }
+    }
+
     /// Why no proposal is taken, if that is so.
     fn refusal(&self) -> Option<ProposeError> {
         match self.fatal.reported() {
@@ -305,16 +323,13 @@ impl Consensus for Node {
         let (sender, receiver) = oneshot::channel();
         let refusal = self.refusal();
         if refusal.is_none() {
-            self.core.propose(&command, sender);
+            self.core.propose(command, sender);
         }
         async move {
-            if let Some(error) = refusal {
-                return Err(error);
+            match refusal {
+                Some(error) => Err(error),
+                None => self.answer(receiver).await,
             }
-            receiver.await.unwrap_or_else(|_| {
-                let reason = "this node dropped the proposal without an answer";
-                Err(ProposeError::Unknown(reason.into()))
-            })
         }
     }
 
