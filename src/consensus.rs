@@ -26,6 +26,16 @@ pub trait Consensus: Send + Sync + 'static {
     fn propose(
         &self,
         command: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, ProposeError>> + Send {
+        self.propose_holding(command, Arc::new(()))
+    }
+
+    /// The same, and drops `held` when the command has an outcome or is sure to get none, however
+    /// long that takes and whether or not anybody waits for it.
+    fn propose_holding(
+        &self,
+        command: Vec<u8>,
+        held: Held,
     ) -> impl Future<Output = Result<Vec<u8>, ProposeError>> + Send;
 
     /// Resolves to a log index such that whoever has applied it sees every write that any node had
@@ -77,6 +87,9 @@ pub trait Consensus: Send + Sync + 'static {
     /// If this node leads: asks `successor`, or whoever is fit, to take over.
     fn yield_leadership(&self, successor: Option<i32>);
 }
+
+/// What is kept for as long as something else lasts, and is of use only by that.
+pub type Held = Arc<dyn Send + Sync>;
 
 /// Why a change of the members has not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::consensus::{ChangeError, ProposeError, ReadIndexError};
 use crate::raft::machine::Machine;
 use crate::raft::passport::Passports;
-use crate::raft::proposals::{Answer, Encoded, Proposals};
+use crate::raft::proposals::{Encoded, Proposals, Waiter};
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader, Steps};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
 use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
@@ -459,9 +459,9 @@ impl Core {
             .map_err(|e| e.what().to_owned())
     }
 
-    /// Submits `command`; the answer comes through `sender`, which is dropped if there is none.
-    pub fn propose(&self, command: Vec<u8>, sender: oneshot::Sender<Answer>) {
-        self.proposals.submit(command, sender);
+    /// Submits `command`; the answer goes to `waiter`, which is dropped if there is none.
+    pub fn propose(&self, command: Vec<u8>, waiter: Waiter) {
+        self.proposals.submit(command, waiter);
         self.propose_gathered();
     }
 

@@ -1,6 +1,7 @@
 //! The farm as a service: submits commands to the replicated log and reads state at the asked
 //! consistency, each within the request timeout.
 
+mod in_flight;
 pub mod members;
 mod proposals;
 mod reads;
@@ -12,11 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::Instrument;
 
-use crate::consensus::{Consensus, ProposeError, RETRY_PAUSE, Status};
+use crate::consensus::{Consensus, Held, ProposeError, RETRY_PAUSE, Status};
 use crate::domain::command::{Command, Idempotency, Op, TRACED_VERSION};
 use crate::domain::outcome::Outcome;
 use crate::domain::state::State;
@@ -26,6 +26,7 @@ use crate::domain::trace::TraceContext;
 use crate::sabotage;
 use crate::storage::SnapshotStore;
 use crate::traces::Step;
+use in_flight::InFlight;
 use proposals::Proposals;
 use reads::ReadPoint;
 
@@ -122,30 +123,23 @@ pub enum ReadError {
 
 /// The service over one node of the replicated log. Clones share everything.
 #[derive(Debug)]
-pub struct FarmService<C> {
+pub struct FarmService<C>(Arc<Inner<C>>);
+
+#[derive(Debug)]
+struct Inner<C> {
     consensus: Arc<C>,
     node_id: i32,
     limits: Limits,
-    submissions: Arc<Semaphore>,
-    submitted_bytes: Arc<Semaphore>,
+    in_flight: Arc<InFlight>,
     /// Held while the members or the leader are being changed through this node.
-    changing: Arc<Mutex<()>>,
+    changing: Mutex<()>,
     reads: mpsc::Sender<oneshot::Sender<ReadPoint>>,
     proposals: Proposals,
 }
 
 impl<C> Clone for FarmService<C> {
     fn clone(&self) -> FarmService<C> {
-        FarmService {
-            consensus: Arc::clone(&self.consensus),
-            node_id: self.node_id,
-            limits: self.limits,
-            submissions: Arc::clone(&self.submissions),
-            submitted_bytes: Arc::clone(&self.submitted_bytes),
-            changing: Arc::clone(&self.changing),
-            reads: self.reads.clone(),
-            proposals: self.proposals.clone(),
-        }
+        FarmService(Arc::clone(&self.0))
     }
 }
 
@@ -170,16 +164,15 @@ impl<C: Consensus> FarmService<C> {
             limits,
             waiting,
         ));
-        FarmService {
+        FarmService(Arc::new(Inner {
             node_id: consensus.status().node_id,
             consensus,
             limits,
-            submissions: Arc::new(Semaphore::new(limits.in_flight_max)),
-            submitted_bytes: Arc::new(Semaphore::new(limits.bytes_in_flight_max)),
-            changing: Arc::default(),
+            in_flight: Arc::new(InFlight::new(&limits)),
+            changing: Mutex::default(),
             reads,
             proposals: Proposals::new(),
-        }
+        }))
     }
 
     /// Submits `op`, stamped with this node's time, and resolves to its outcome once it is
@@ -193,7 +186,7 @@ impl<C: Consensus> FarmService<C> {
         let step = Step::of_request("propose");
         let result = self.submit_within_limits(op, provenance, step.as_ref());
         let result = result.await;
-        self.proposals.note(&result, began);
+        self.0.proposals.note(&result, began);
         if let (Some(step), Err(error)) = (step, &result) {
             step.fail(error.to_string());
         }
@@ -210,26 +203,24 @@ impl<C: Consensus> FarmService<C> {
         if op.version() > 1 {
             self.require_version(op.version())?;
         }
-        let place = take(&self.submissions, 1)?;
         if sabotage::reserves_outside_the_log() {
-            let state = self.consensus.state();
+            let state = self.0.consensus.state();
             if let Some(refusal) = sabotage::refusal(&state, &op) {
                 return Ok(Outcome::new(state.applied_index(), Err(refusal)));
             }
         }
-        let time = Time::from_now(self.limits.request_timeout);
+        let time = Time::from_now(self.0.limits.request_timeout);
         let mut proposal = self.traced(&command_now(op, provenance), step);
-        let memory = take(&self.submitted_bytes, proposal.bytes.len())?;
-        proposal.slot = Arc::new(vec![place, memory]);
-        let outcome = propose(&self.consensus, proposal, time).await?;
+        proposal.place = Arc::new(self.0.in_flight.enter(proposal.bytes.len())?);
+        let outcome = propose(self.0.consensus.as_ref(), proposal, time).await?;
         // The write stands, whether or not this node is quick to apply it.
-        let _ = timeout_at(time.deadline, self.consensus.wait_applied(outcome.index)).await;
+        let _ = timeout_at(time.deadline, self.0.consensus.wait_applied(outcome.index)).await;
         Ok(outcome)
     }
 
     /// Refuses commands of `version` while a member is known not to read them.
     fn require_version(&self, version: u8) -> Result<(), SubmitError> {
-        let (state, status) = (self.consensus.state(), self.consensus.status());
+        let (state, status) = (self.0.consensus.state(), self.0.consensus.status());
         upgrade::require_finished(version, &status, state.roster())
     }
 
@@ -248,14 +239,14 @@ impl<C: Consensus> FarmService<C> {
         if consistency == Consistency::Linearizable {
             self.wait_for_read_point().await?;
         }
-        Ok(self.consensus.state())
+        Ok(self.0.consensus.state())
     }
 
     /// Resolves when this node has applied all that was acknowledged before the call.
     async fn wait_for_read_point(&self) -> Result<(), ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let deadline = Instant::now() + self.0.limits.request_timeout;
         let (read, point) = oneshot::channel();
-        self.reads.try_send(read).map_err(|error| match error {
+        self.0.reads.try_send(read).map_err(|error| match error {
             TrySendError::Full(_) => ReadError::Overloaded,
             TrySendError::Closed(_) => ReadError::ShuttingDown,
         })?;
@@ -264,56 +255,56 @@ impl<C: Consensus> FarmService<C> {
             Ok(Err(_)) => return Err(ReadError::ShuttingDown),
             Err(_) => return Err(ReadError::NoQuorum("no answer from the leader".into())),
         };
-        timeout_at(deadline, self.consensus.wait_applied(index))
+        timeout_at(deadline, self.0.consensus.wait_applied(index))
             .await
             .map_err(|_| ReadError::Behind { index })
     }
 
     /// Commands in flight, in the sense of [`Limits::in_flight_max`].
     pub fn in_flight(&self) -> usize {
-        self.limits.in_flight_max - self.submissions.available_permits()
+        self.0.in_flight.count()
     }
 
     /// Adds to `registry` what this service and the log below it measure.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        self.proposals.register(registry);
-        self.consensus.register_metrics(registry);
+        self.0.proposals.register(registry);
+        self.0.consensus.register_metrics(registry);
     }
 
     /// How long a request may wait for the cluster.
     pub fn request_timeout(&self) -> Duration {
-        self.limits.request_timeout
+        self.0.limits.request_timeout
     }
 
     /// This node's server id.
     pub fn node_id(&self) -> i32 {
-        self.node_id
+        self.0.node_id
     }
 
     /// This node's own state, at once.
     pub fn local_state(&self) -> State {
-        self.consensus.state()
+        self.0.consensus.state()
     }
 
     /// Resolves when this node has applied `index`; never if it does not.
     pub async fn wait_applied(&self, index: u64) {
-        self.consensus.wait_applied(index).await;
+        self.0.consensus.wait_applied(index).await;
     }
 
     /// This node's view of the cluster.
     pub fn status(&self) -> Status {
-        self.consensus.status()
+        self.0.consensus.status()
     }
 
     /// The snapshots on this node's disk, if it has one.
     pub fn snapshots(&self) -> Option<Arc<SnapshotStore>> {
-        self.consensus.snapshots()
+        self.0.consensus.snapshots()
     }
 
     /// Asks for a snapshot of the applied state; the log index it covers, or `None` when one is
     /// under way already or none is needed.
     pub fn create_snapshot(&self) -> Option<u64> {
-        Some(self.consensus.create_snapshot()).filter(|&index| index > 0)
+        Some(self.0.consensus.create_snapshot()).filter(|&index| index > 0)
     }
 }
 
@@ -337,22 +328,14 @@ impl Time {
     }
 }
 
-/// `count` of what `from` has left, until it is dropped.
-fn take(from: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, SubmitError> {
-    let count = u32::try_from(count).map_err(|_| SubmitError::Overloaded)?;
-    let taken = Arc::clone(from).try_acquire_many_owned(count);
-    taken.map_err(|_| SubmitError::Overloaded)
-}
-
 /// An encoded command on its way.
-#[derive(Debug)]
 struct Proposal {
     bytes: Vec<u8>,
     /// Whether the command does nothing if it was carried out before.
     repeatable: bool,
     /// What it takes of the limits. Free again when the command has an outcome, or is sure to get
     /// none, however long that takes.
-    slot: Arc<Vec<OwnedSemaphorePermit>>,
+    place: Held,
     /// The step that it is of a recorded trace.
     step: Option<Step>,
 }
@@ -363,24 +346,20 @@ impl Proposal {
         Proposal {
             bytes: command.encode_in(trace),
             repeatable: command.idempotency.is_some() || command.op.is_repeatable(),
-            slot: Arc::default(),
+            place: Arc::new(()),
             step: None,
         }
     }
 
-    /// Proposes once, in a task of its own: whoever waits may stop waiting, but the command that
-    /// is on its way stays there, and with it the slot that bounds how many are.
-    async fn attempt<C: Consensus>(&self, consensus: &Arc<C>) -> Result<Vec<u8>, ProposeError> {
-        let forward = self.forwarding(consensus.as_ref());
-        let (consensus, bytes) = (Arc::clone(consensus), self.bytes.clone());
-        let slot = Arc::clone(&self.slot);
-        let attempt = async move {
-            let answer = consensus.propose(bytes).await;
-            drop((slot, forward));
-            answer
+    /// Proposes once. Whoever waits may stop waiting, but the command that is on its way stays there,
+    /// and with it the place that bounds how many are.
+    async fn attempt<C: Consensus>(&self, consensus: &C) -> Result<Vec<u8>, ProposeError> {
+        let place = Arc::clone(&self.place);
+        let held = match self.forwarding(consensus) {
+            Some(forward) => Arc::new((place, forward)),
+            None => place,
         };
-        let ended = tokio::spawn(attempt.in_current_span()).await;
-        ended.unwrap_or_else(|error| Err(ProposeError::Unknown(error.to_string())))
+        consensus.propose_holding(self.bytes.clone(), held).await
     }
 
     /// The step in which this node waits for the one that leads, if the proposal is recorded.
@@ -396,7 +375,7 @@ impl Proposal {
 
 /// Proposes until there is an outcome, trying again wherever that is safe.
 async fn propose<C: Consensus>(
-    consensus: &Arc<C>,
+    consensus: &C,
     proposal: Proposal,
     time: Time,
 ) -> Result<Outcome, SubmitError> {

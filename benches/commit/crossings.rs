@@ -10,12 +10,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use raft3d::consensus::Held;
 use raft3d::domain::command::NEWEST_VERSION;
 use raft3d::domain::state::State;
 use raft3d::ffi::bench::crossings;
 use raft3d::raft::machine::Machine;
 use raft3d::raft::outcomes::Outcomes;
-use raft3d::raft::proposals::Proposals;
+use raft3d::raft::proposals::{Proposals, Waiter};
 use raft3d::raft::{Fatal, Reader, Steps};
 use raft3d::storage::{Entry, Log, SnapshotStore};
 
@@ -106,10 +107,11 @@ pub fn table(crossings: &[Crossing]) -> Figures {
 fn proposal(command: &[u8]) -> Crossing {
     let proposals = Proposals::new(Outcomes::new(0));
     let proposer = crossings::Proposer::new(proposals.clone());
+    let held: Held = Arc::new(());
     let through = cost(|| {
         for _ in 0..COUNT {
             let (sender, mut answer) = oneshot::channel();
-            proposals.submit(command.to_vec(), sender);
+            proposals.submit(command.to_vec(), Waiter::new(sender, held.clone()));
             proposals.propose_gathered(|commands, ticket| {
                 let proposed = proposer.propose(commands, ticket, &OUTCOME);
                 proposed.expect("memory");

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::consensus::{
-    ChangeError, Consensus, Member, ProposeError, ReadIndexError, Role, Status,
+    ChangeError, Consensus, Held, Member, ProposeError, ReadIndexError, Role, Status,
 };
 use crate::domain::state::State;
 use crate::ffi::{self, Core, RaftTls};
@@ -36,7 +36,7 @@ pub use departure::{Departure, Parting};
 pub use fatal::Fatal;
 pub use leaders::Leaders;
 use machine::Machine;
-use proposals::{Answer, PATIENCE};
+use proposals::{Answer, PATIENCE, Waiter};
 pub use reader::Reader;
 pub use steps::Steps;
 
@@ -316,14 +316,15 @@ impl Drop for Node {
 }
 
 impl Consensus for Node {
-    fn propose(
+    fn propose_holding(
         &self,
         command: Vec<u8>,
+        held: Held,
     ) -> impl Future<Output = Result<Vec<u8>, ProposeError>> + Send {
         let (sender, receiver) = oneshot::channel();
         let refusal = self.refusal();
         if refusal.is_none() {
-            self.core.propose(command, sender);
+            self.core.propose(command, Waiter::new(sender, held));
         }
         async move {
             match refusal {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 
 use super::outcomes::{Outcomes, Wanted};
-use crate::consensus::ProposeError;
+use crate::consensus::{Held, ProposeError};
 use crate::domain::command::{Command, Op};
 use crate::domain::outcome::Outcome;
 
@@ -54,7 +54,26 @@ impl Encoded {
     }
 }
 
-type Waiter = oneshot::Sender<Answer>;
+/// Who waits for the answer to a command.
+pub struct Waiter {
+    sender: oneshot::Sender<Answer>,
+    _held: Held,
+}
+
+impl Waiter {
+    /// One who gets the answer through `sender`, and keeps `held` until then.
+    pub fn new(sender: oneshot::Sender<Answer>, held: Held) -> Waiter {
+        Waiter {
+            sender,
+            _held: held,
+        }
+    }
+
+    fn tell(self, answer: Answer) {
+        // Whoever asked may have stopped waiting.
+        let _ = self.sender.send(answer);
+    }
+}
 
 #[derive(Default)]
 struct Desk {
@@ -89,15 +108,14 @@ impl Proposals {
 
     /// Takes a command that is to be proposed; its answer goes to `waiter`, which is dropped if
     /// there is none. To be followed by [`Proposals::propose_gathered`].
-    pub fn submit(&self, command: Vec<u8>, waiter: oneshot::Sender<Answer>) {
+    pub fn submit(&self, command: Vec<u8>, waiter: Waiter) {
         let mut desk = self.desk();
         if !desk.closed {
             desk.queue.push_back((Encoded(command), waiter));
             return;
         }
         drop(desk);
-        // Whoever asked may have stopped waiting.
-        let _ = waiter.send(Err(ProposeError::ShuttingDown));
+        waiter.tell(Err(ProposeError::ShuttingDown));
     }
 
     /// Hands to `propose`, with their tickets, all proposals that may be made now. To be called when
@@ -144,7 +162,7 @@ impl Proposals {
         let unanswered = std::mem::take(&mut desk.unanswered);
         drop(desk);
         for (_, waiter) in queue {
-            let _ = waiter.send(Err(ProposeError::ShuttingDown));
+            waiter.tell(Err(ProposeError::ShuttingDown));
         }
         drop(unanswered);
         self.0.outcomes.abandon();
@@ -219,8 +237,7 @@ impl Batch {
         if !self.marked
             && let Some(waiter) = self.waiters.pop()
         {
-            // Whoever asked may have stopped waiting, here and below.
-            let _ = waiter.send(Ok(outcome));
+            waiter.tell(Ok(outcome));
         }
         let others = self.waiters.len() as u64;
         if others == 0 {
@@ -242,13 +259,13 @@ impl Batch {
                 let reason = "it is committed, and this node has its outcome no more";
                 ProposeError::Unknown(reason.into())
             });
-            let _ = waiter.send(answer);
+            waiter.tell(answer);
         }
     }
 
     fn fail(self, error: &ProposeError) {
         for waiter in self.waiters {
-            let _ = waiter.send(Err(error.clone()));
+            waiter.tell(Err(error.clone()));
         }
     }
 }
@@ -280,7 +297,8 @@ mod tests {
 
         fn submit(&self, command: Vec<u8>) -> oneshot::Receiver<Answer> {
             let (waiter, answer) = oneshot::channel();
-            self.proposals.submit(command, waiter);
+            self.proposals
+                .submit(command, Waiter::new(waiter, Arc::new(())));
             self.propose();
             answer
         }
@@ -451,6 +469,7 @@ mod tests {
         let answers: Vec<_> = (0..3)
             .map(|_| {
                 let (waiter, answer) = oneshot::channel();
+                let waiter = Waiter::new(waiter, Arc::new(()));
                 fake.proposals.submit(vec![0; BYTES_MAX], waiter);
                 answer
             })

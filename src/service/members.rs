@@ -86,7 +86,7 @@ impl<C: Consensus> FarmService<C> {
         }
         // Before the new one is noted: until then the old one is spoken to under that id.
         self.seen(deadline, |_| {
-            (!self.consensus.is_leaving(new.id)).then_some(())
+            (!self.0.consensus.is_leaving(new.id)).then_some(())
         })
         .await
         .ok_or(MembersError::StillLeaving(new.id))?;
@@ -102,7 +102,7 @@ impl<C: Consensus> FarmService<C> {
         let admission = self.submit(Op::AdmitNode(entry), Provenance::default());
         admission.await?.result?;
         self.begin(new.id, deadline, || {
-            self.consensus.add_learner(new.id, &new.raft_addr)
+            self.0.consensus.add_learner(new.id, &new.raft_addr)
         })
         .await?;
         self.seen(deadline, |status| member(status, new.id).cloned())
@@ -129,7 +129,7 @@ impl<C: Consensus> FarmService<C> {
         if id == status.node_id {
             return Err(MembersError::IsLeader(id));
         }
-        self.begin(id, deadline, || self.consensus.remove_member(id))
+        self.begin(id, deadline, || self.0.consensus.remove_member(id))
             .await?;
         self.seen(deadline, |status| {
             member(status, id).is_none().then_some(())
@@ -151,7 +151,7 @@ impl<C: Consensus> FarmService<C> {
         self.voters(&status, |_| true).require("to decide it")?;
         let after = self.voters(&status, |_| true).and_one_that_answers();
         after.require("there would be")?;
-        self.begin(id, deadline, || self.consensus.make_voter(id))
+        self.begin(id, deadline, || self.0.consensus.make_voter(id))
             .await?;
         let is_voter = |status: &Status| member(status, id).filter(|m| !m.learner).cloned();
         self.seen(deadline, is_voter)
@@ -175,7 +175,7 @@ impl<C: Consensus> FarmService<C> {
             return Err(MembersError::IsLearner(heir.id));
         }
         self.require_caught_up(&status, heir)?;
-        self.consensus.yield_leadership(Some(heir.id));
+        self.0.consensus.yield_leadership(Some(heir.id));
         let others = |status: &Status| status.leader.filter(|leader| *leader != status.node_id);
         self.seen(deadline, others).await.ok_or_else(|| {
             MembersError::NotTakenOver(format!("node {} has not taken over in time", heir.id))
@@ -184,13 +184,14 @@ impl<C: Consensus> FarmService<C> {
 
     /// Only one change at a time may begin here.
     fn turn(&self) -> Result<MutexGuard<'_, ()>, MembersError> {
-        self.changing
+        self.0
+            .changing
             .try_lock()
             .map_err(|_| MembersError::ChangeInProgress)
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.limits.request_timeout
+        Instant::now() + self.0.limits.request_timeout
     }
 
     fn leading_status(&self) -> Result<Status, MembersError> {
@@ -243,7 +244,7 @@ impl<C: Consensus> FarmService<C> {
         });
         let begun = begun.await.unwrap_or(Err(ChangeError::Busy));
         begun.map_err(|error| match error {
-            ChangeError::NotLeader => MembersError::NotLeader(self.node_id),
+            ChangeError::NotLeader => MembersError::NotLeader(self.0.node_id),
             ChangeError::Exists => MembersError::Taken(format!("there is a member {id} already")),
             ChangeError::NotFound => MembersError::UnknownMember(id),
             ChangeError::Busy => MembersError::ChangeInProgress,
@@ -274,7 +275,7 @@ impl<C: Consensus> FarmService<C> {
 
     /// Whether the member answered this node, the leader, lately.
     fn answers(&self, status: &Status, member: &Member) -> bool {
-        let alive_within = self.limits.alive_within.as_millis();
+        let alive_within = self.0.limits.alive_within.as_millis();
         let contact = member.last_contact_ms.map(u128::from);
         member.id == status.node_id || contact.is_some_and(|ago| ago <= alive_within)
     }

@@ -16,25 +16,25 @@ type Label = [(&'static str, &'static str); 1];
 #[derive(Debug, Clone)]
 pub(super) struct Proposals {
     results: Family<Label, Counter>,
+    committed: Counter,
+    refused: Counter,
+    unknown: Counter,
     seconds: Histogram,
 }
 
 impl Proposals {
     /// Nothing was submitted yet.
     pub(super) fn new() -> Proposals {
-        let proposals = Proposals {
-            results: Family::default(),
-            seconds: telemetry::waits(),
-        };
+        let results = Family::<Label, Counter>::default();
         // Each is there from the start: what has never been seen has no rate.
-        for result in ["committed", "refused", "unknown"] {
-            proposals.of(result);
+        let of = |result| results.get_or_create_owned(&[("result", result)]);
+        Proposals {
+            committed: of("committed"),
+            refused: of("refused"),
+            unknown: of("unknown"),
+            results,
+            seconds: telemetry::waits(),
         }
-        proposals
-    }
-
-    fn of(&self, result: &'static str) -> Counter {
-        self.results.get_or_create_owned(&[("result", result)])
     }
 
     /// Adds them to `registry`.
@@ -57,14 +57,10 @@ impl Proposals {
         match result {
             Ok(_) => {
                 self.seconds.observe(began.elapsed().as_secs_f64());
-                self.of("committed").inc();
+                self.committed.inc();
             }
-            Err(SubmitError::OutcomeUnknown(_)) => {
-                self.of("unknown").inc();
-            }
-            Err(_) => {
-                self.of("refused").inc();
-            }
+            Err(SubmitError::OutcomeUnknown(_)) => drop(self.unknown.inc()),
+            Err(_) => drop(self.refused.inc()),
         }
     }
 }

@@ -23,7 +23,8 @@ pub async fn find_read_points<C: Consensus>(
 ) {
     let mut sharers = Vec::new();
     while reads.recv_many(&mut sharers, limits.in_flight_max).await > 0 {
-        let point = find_read_point(&consensus, Time::from_now(limits.request_timeout)).await;
+        let point =
+            find_read_point(consensus.as_ref(), Time::from_now(limits.request_timeout)).await;
         for read in sharers.drain(..) {
             // A read that is gone, because its client or its time is, needs no answer.
             let _ = read.send(point.clone());
@@ -31,7 +32,7 @@ pub async fn find_read_points<C: Consensus>(
     }
 }
 
-async fn find_read_point<C: Consensus>(consensus: &Arc<C>, time: Time) -> ReadPoint {
+async fn find_read_point<C: Consensus>(consensus: &C, time: Time) -> ReadPoint {
     loop {
         let reason = match timeout_at(time.deadline, consensus.read_index()).await {
             Ok(Ok(index)) => return Ok(index),
@@ -51,7 +52,7 @@ async fn find_read_point<C: Consensus>(consensus: &Arc<C>, time: Time) -> ReadPo
 }
 
 /// Commits an entry that changes nothing: whoever has applied it has applied all before it.
-async fn pass_barrier<C: Consensus>(consensus: &Arc<C>, time: Time) -> ReadPoint {
+async fn pass_barrier<C: Consensus>(consensus: &C, time: Time) -> ReadPoint {
     // Many requests share it: it is a step of none.
     let barrier = Proposal::of(&command_now(Op::Barrier, Provenance::default()), None);
     match propose(consensus, barrier, time).await {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use raft3d::consensus::{
-    ChangeError, Consensus, Member, ProposeError, ReadIndexError, Role, Status,
+    ChangeError, Consensus, Held, Member, ProposeError, ReadIndexError, Role, Status,
 };
 use raft3d::domain::command::{Command, NEWEST_VERSION, Op};
 use raft3d::domain::state::State;
@@ -45,6 +45,8 @@ pub enum Mode {
 /// A whole cluster in memory, seen from one node.
 #[derive(Debug)]
 pub struct Fake {
+    /// For what goes on though nobody waits for it.
+    this: Weak<Fake>,
     script: Mutex<Script>,
     /// What this node has applied: a state of the history.
     local: watch::Sender<State>,
@@ -100,7 +102,8 @@ impl Fake {
     /// An empty farm.
     pub fn new() -> Arc<Fake> {
         let state = State::new();
-        Arc::new(Fake {
+        Arc::new_cyclic(|this| Fake {
+            this: Weak::clone(this),
             script: Mutex::new(Script {
                 next_modes: Vec::new(),
                 mode: Mode::Commit,
@@ -353,22 +356,19 @@ impl Fake {
     }
 }
 
-/// Takes a proposal out of the count when its future ends or is dropped.
-struct InFlight<'a>(&'a watch::Sender<usize>);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|in_flight| *in_flight -= 1);
-    }
-}
-
 impl Consensus for Fake {
-    async fn propose(&self, command: Vec<u8>) -> Result<Vec<u8>, ProposeError> {
+    async fn propose_holding(&self, command: Vec<u8>, held: Held) -> Result<Vec<u8>, ProposeError> {
         self.in_flight.send_modify(|in_flight| *in_flight += 1);
         let in_flight = *self.in_flight.borrow();
-        let _guard = InFlight(&self.in_flight);
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
-        self.answer(&command).await
+        let fake = self.this.upgrade().expect("it is being called");
+        let proposal = async move {
+            let answer = fake.answer(&command).await;
+            drop(held);
+            fake.in_flight.send_modify(|in_flight| *in_flight -= 1);
+            answer
+        };
+        tokio::spawn(proposal).await.expect("no panic")
     }
 
     async fn read_index(&self) -> Result<u64, ReadIndexError> {
