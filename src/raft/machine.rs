@@ -70,10 +70,19 @@ impl Machine {
         let began = Instant::now();
         let outcome = lock(&self.state).apply_bytes(index, command);
         self.apply_seconds.observe(began.elapsed().as_secs_f64());
-        self.applied.send_replace(index);
+        self.tell_applied(index);
         let outcome = outcome.encode();
         self.outcomes.note(index, Some(&outcome));
         outcome
+    }
+
+    /// Lets whoever waits know, and costs little while nobody does.
+    fn tell_applied(&self, index: u64) {
+        self.applied.send_if_modified(|applied| {
+            *applied = index;
+            // Who comes after this question finds the new index.
+            self.applied.receiver_count() > 0
+        });
     }
 
     /// Adds to `registry` how long applying and writing snapshots takes.
@@ -93,7 +102,7 @@ impl Machine {
     /// Notes that `index` holds nothing to apply.
     pub fn pass(&self, index: u64) {
         lock(&self.state).advance(index);
-        self.applied.send_replace(index);
+        self.tell_applied(index);
         self.outcomes.note(index, None);
     }
 
@@ -224,7 +233,7 @@ impl Machine {
         match ready {
             Some((received, state)) if received == id => {
                 *lock(&self.state) = state;
-                self.applied.send_replace(id.index);
+                self.tell_applied(id.index);
                 self.outcomes.jump(id.index);
                 true
             }
