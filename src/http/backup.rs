@@ -32,7 +32,7 @@ use crate::service::FarmService;
 )]
 pub async fn stream<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(downloads): Extension<Downloads>,
+    State(downloads): State<Downloads>,
     Extension(pass): Extension<Pass>,
     uri: Uri,
 ) -> Result<Response, Problem> {

@@ -78,7 +78,7 @@ struct EventParams {
 )]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(streams): Extension<Streams>,
+    State(streams): State<Streams>,
     Extension(pass): Extension<Pass>,
     headers: HeaderMap,
     uri: Uri,
@@ -111,7 +111,7 @@ pub async fn get<C: Consensus>(
 )]
 pub async fn export<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(downloads): Extension<Downloads>,
+    State(downloads): State<Downloads>,
     Extension(pass): Extension<Pass>,
     uri: Uri,
 ) -> Result<Response, Problem> {

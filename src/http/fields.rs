@@ -56,8 +56,7 @@ impl Fields {
     /// Reads a field that may be left out.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         self.known.push(name);
-        let value = self.members.get(name)?.clone();
-        match serde_json::from_value(value) {
+        match T::deserialize(self.members.get(name)?) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.refuse(name, error);
@@ -138,8 +137,8 @@ impl Fields {
             .filter(|name| !self.known.contains(&name.as_str()))
             .cloned()
             .collect();
-        let known = self.known.join(", ");
         for name in unknown {
+            let known = self.known.join(", ");
             self.refuse(&name, format!("is not a field here; there are {known}"));
         }
         if self.errors.is_empty() {

@@ -3,60 +3,78 @@
 //! A compressor takes more memory than the rest of a connection together, so that only
 //! `COMPRESSORS_MAX` answers are compressed at a time; others go out as they are.
 
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::extract::Request;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version};
+use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower_http::compression::CompressionLayer;
+use tower::{ServiceExt, service_fn};
+use tower_http::compression::Compression;
 
 /// Most answers that are being compressed at a time, each with some 300 KiB.
 const COMPRESSORS_MAX: usize = 64;
 /// Answers below this size, in bytes, gain nothing.
 const WORTHWHILE: u64 = 1 << 10;
 
-/// `router`, with its answers compressed where that is asked for and of use.
-pub fn compress(router: Router) -> Router {
-    let slots = Arc::new(Semaphore::new(COMPRESSORS_MAX));
-    let chosen = |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
-        extensions.get::<Chosen>().is_some()
-    };
-    router
-        .layer(from_fn_with_state(slots, choose))
-        .layer(CompressionLayer::new().compress_when(chosen))
-}
+/// The places for answers that are being compressed.
+#[derive(Debug)]
+pub struct Compressors(Arc<Semaphore>);
 
-/// Marks an answer that may be compressed.
-#[derive(Debug, Clone, Copy)]
-struct Chosen;
-
-/// Middleware: gives an answer that is worth it one of the slots, until it is sent.
-async fn choose(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let accepts = accepts_gzip(request.headers());
-    let mut response = next.run(request).await;
-    if !accepts || !is_worthwhile(&response) {
-        return response;
+impl Default for Compressors {
+    fn default() -> Compressors {
+        Compressors(Arc::new(Semaphore::new(COMPRESSORS_MAX)))
     }
-    let Ok(slot) = slots.try_acquire_owned() else {
-        return response;
-    };
-    response.extensions_mut().insert(Chosen);
-    response.map(|body| Body::new(Slotted { body, _slot: slot }))
 }
 
-/// Whether a slot might be used: what exactly is accepted, the compression itself looks at.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(axum::http::header::ACCEPT_ENCODING);
-    accepted
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|text| text.contains("gzip")))
+impl Compressors {
+    /// Has `next` answer `request`; compresses the answer where that is asked for and of use, and a
+    /// place is free, which it has until it is sent.
+    pub async fn compress(
+        &self,
+        request: Request,
+        next: impl AsyncFnOnce(Request) -> Response,
+    ) -> Response {
+        let accepted = accepted(request.headers());
+        let response = next(request).await;
+        let Some(accepted) = accepted.filter(|_| is_worthwhile(&response)) else {
+            return response;
+        };
+        let Ok(slot) = Arc::clone(&self.0).try_acquire_owned() else {
+            return response;
+        };
+        compressed(accepted, response.map(|body| Slotted { body, _slot: slot })).await
+    }
+}
+
+/// What a client accepts, if gzip might be among it; the compression itself looks closer.
+fn accepted(headers: &HeaderMap) -> Option<HeaderMap> {
+    let accepted = headers.get_all(ACCEPT_ENCODING);
+    let names_gzip = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("gzip"));
+    accepted.iter().any(names_gzip).then(|| {
+        let values = accepted.iter().cloned();
+        values.map(|value| (ACCEPT_ENCODING, value)).collect()
+    })
+}
+
+/// `response` as the compression makes it for a client that sent the headers `accepted`.
+async fn compressed(accepted: HeaderMap, response: axum::http::Response<Slotted>) -> Response {
+    let mut request = axum::http::Request::new(());
+    *request.headers_mut() = accepted;
+    let mut response = Some(response);
+    let answers = service_fn(move |_| ready(response.take().ok_or(())));
+    let always = |_: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| true;
+    let compression = Compression::new(answers).compress_when(always);
+    match compression.oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+        // There was one.
+        Err(()) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// Whether an answer is large, or of unknown size, and neither a stream of events nor one that

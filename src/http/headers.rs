@@ -1,12 +1,10 @@
 //! The headers that every answer carries.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, debug, field, info_span};
 
@@ -37,10 +35,10 @@ pub fn request_id() -> Option<String> {
 }
 
 /// Gives each request of this node that brings none an id of its own; unique, not secret.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RequestIds {
     prefix: String,
-    last: Arc<AtomicU64>,
+    last: AtomicU64,
 }
 
 impl RequestIds {
@@ -51,7 +49,7 @@ impl RequestIds {
             .unwrap_or_default();
         RequestIds {
             prefix: format!("{node_id}-{:x}", started.as_micros()),
-            last: Arc::default(),
+            last: AtomicU64::new(0),
         }
     }
 
@@ -69,11 +67,13 @@ impl RequestIds {
     }
 }
 
-/// Middleware: names request and node on every answer, and the log index where the handler did not.
+/// Has `next` answer `request`; names request and node on the answer, and the log index where the
+/// handler did not.
 pub async fn stamp<C: Consensus>(
-    State((service, ids)): State<(FarmService<C>, RequestIds)>,
+    service: &FarmService<C>,
+    ids: &RequestIds,
     request: Request,
-    next: Next,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let id = ids.of(request.headers());
     let span = info_span!(
@@ -84,7 +84,7 @@ pub async fn stamp<C: Consensus>(
         caller = field::Empty,
         trace_id = field::Empty,
     );
-    let answer = CURRENT_ID.scope(id.clone(), next.run(request));
+    let answer = CURRENT_ID.scope(id.clone(), next(request));
     let mut response = answer.instrument(span.clone()).await;
     span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
 

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -97,6 +95,23 @@ impl Measures {
         );
     }
 
+    /// Has `next` answer `request`; counts and times that.
+    pub async fn count(
+        &self,
+        request: Request,
+        next: impl AsyncFnOnce(Request) -> Response,
+    ) -> Response {
+        let asked = Asked {
+            method: method_name(request.method()),
+            route: Route(request.extensions().get::<MatchedPath>().cloned()),
+        };
+        let began = Instant::now();
+        let response = next(request).await;
+        let seconds = began.elapsed().as_secs_f64();
+        self.note(asked, response.status().as_u16(), seconds);
+        response
+    }
+
     fn note(&self, asked: Asked, status: u16, seconds: f64) {
         self.durations.get_or_create(&asked).observe(seconds);
         let Asked { method, route } = asked;
@@ -107,19 +122,6 @@ impl Measures {
         };
         self.requests.get_or_create(&answered).inc();
     }
-}
-
-/// Middleware: counts and times every request that is answered.
-pub async fn count(State(measures): State<Measures>, request: Request, next: Next) -> Response {
-    let asked = Asked {
-        method: method_name(request.method()),
-        route: Route(request.extensions().get::<MatchedPath>().cloned()),
-    };
-    let began = Instant::now();
-    let response = next.run(request).await;
-    let seconds = began.elapsed().as_secs_f64();
-    measures.note(asked, response.status().as_u16(), seconds);
-    response
 }
 
 fn method_name(method: &Method) -> &'static str {
@@ -146,7 +148,7 @@ fn method_name(method: &Method) -> &'static str {
         OwnFault,
     )
 )]
-pub async fn show(Extension(metrics): Extension<Arc<Metrics>>) -> Result<Response, Problem> {
+pub async fn show(State(metrics): State<Arc<Metrics>>) -> Result<Response, Problem> {
     // It asks the core and reads files of the system: nobody else is to wait for that.
     let text = tokio::task::spawn_blocking(move || metrics.text()).await;
     match text {

@@ -1,7 +1,7 @@
 //! `/api/v1/cluster/members` and `/api/v1/cluster/transfer-leader`: on any node, carried out by the
 //! leader.
 
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::rejection::PathRejection};
@@ -41,7 +41,7 @@ struct View<'a> {
 )]
 pub async fn list<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(peers): Extension<Peers>,
+    State(peers): State<Peers>,
     request: Request,
 ) -> Result<Response, Problem> {
     let call = Call::receive(request).await?;
@@ -67,7 +67,7 @@ pub async fn list<C: Consensus>(
 )]
 pub async fn add<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(peers): Extension<Peers>,
+    State(peers): State<Peers>,
     request: Request,
 ) -> Result<Response, Problem> {
     let call = Call::receive(request).await?;
@@ -108,7 +108,7 @@ pub async fn add<C: Consensus>(
 )]
 pub async fn remove<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(peers): Extension<Peers>,
+    State(peers): State<Peers>,
     id: NodeId,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -138,7 +138,7 @@ pub async fn remove<C: Consensus>(
 )]
 pub async fn promote<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(peers): Extension<Peers>,
+    State(peers): State<Peers>,
     id: NodeId,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -161,7 +161,7 @@ pub async fn promote<C: Consensus>(
 )]
 pub async fn transfer_leader<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(peers): Extension<Peers>,
+    State(peers): State<Peers>,
     request: Request,
 ) -> Result<Response, Problem> {
     let call = Call::receive(request).await?;

@@ -8,6 +8,7 @@
 //! * [`write`](mod@write), [`read`], [`list`]: what the routes of all resources have in common.
 //! * [`body`], [`fields`], [`query`], [`idempotency`]: what requests bring.
 //! * [`view`], [`headers`], [`versions`], [`problem`]: what answers show; `problem` maps all errors.
+//! * [`api`]: what the routes work with, and what is done around each of them.
 //! * [`gzip`], [`cors`]: what is done to answers whatever they show.
 //! * [`download`]: answers too large for memory; `blocking`: work that would hold others up.
 //! * [`peers`]: one node's API asks another's.
@@ -17,6 +18,7 @@
 //! * [`server`]: takes connections for the API, within bounds; [`quotes`] is lenient with their queries.
 
 pub mod access;
+pub mod api;
 pub mod backup;
 mod blocking;
 pub mod body;
@@ -54,15 +56,18 @@ pub mod write;
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json, Router, middleware};
+use axum::{Json, Router, middleware};
 use serde_json::json;
 
 use self::access::Access;
+use self::api::{Api, Parts};
 use self::body::BodyMemory;
 use self::download::Downloads;
 use self::event_stream::Streams;
+use self::gzip::Compressors;
 use self::headers::RequestIds;
 use self::measure::Measures;
 use self::openapi::{Described, Routes, page, schemas};
@@ -74,7 +79,6 @@ use crate::consensus::Consensus;
 use crate::metrics::Metrics;
 use crate::service::FarmService;
 use crate::tls::Tls;
-use crate::traces;
 
 /// The whole API of one node, which calls other nodes by `http`, and shows among its metrics what
 /// `connections` it has and when the certificates of `tls` end, to those whom `access` lets through.
@@ -87,17 +91,7 @@ pub fn router<C: Consensus>(
 ) -> Router {
     let measures = Measures::default();
     let streams = Streams::new(connections);
-    let metrics = Arc::new(Metrics::new(
-        &service,
-        &measures,
-        connections,
-        &streams,
-        tls,
-    ));
-    let ids = RequestIds::new(service.node_id());
-    let peers = Peers::new(http, service.request_timeout());
-    let check = middleware::from_fn_with_state((service.clone(), access), access::check::<C>);
-    let stamp = middleware::from_fn_with_state((service.clone(), ids), headers::stamp::<C>);
+    let metrics = Metrics::new(&service, &measures, connections, &streams, tls);
     let (router, described) = Routes::default()
         .on::<__path_endpoints, _>(endpoints)
         .on::<printers::__path_list, _>(printers::list::<C>)
@@ -144,20 +138,26 @@ pub fn router<C: Consensus>(
         .on::<page::__path_index, _>(page::index)
         .on::<page::__path_asset, _>(page::asset)
         .finish();
-    let router = router
+    let api = Api::new(Parts {
+        access,
+        ids: RequestIds::new(service.node_id()),
+        measures,
+        metrics: Arc::new(metrics),
+        described,
+        bodies: BodyMemory::default(),
+        downloads: Downloads::default(),
+        compressors: Compressors::default(),
+        streams,
+        peers: Peers::new(http, service.request_timeout()),
+        service,
+    });
+    router
         .fallback(no_such_endpoint)
-        .layer(check)
-        .layer(middleware::from_fn(traces::http::record))
-        .layer(stamp)
-        .layer(middleware::from_fn_with_state(measures, measure::count))
-        .layer(Extension(described))
-        .layer(Extension(metrics))
-        .layer(Extension(BodyMemory::default()))
-        .layer(Extension(Downloads::default()))
-        .layer(Extension(peers))
-        .layer(Extension(streams))
-        .with_state(service);
-    gzip::compress(router)
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            api::around::<C>,
+        ))
+        .with_state(api)
 }
 
 /// `GET /`: what there is.
@@ -168,7 +168,7 @@ pub fn router<C: Consensus>(
     summary = "What there is",
     responses((status = 200, description = "The endpoints", body = schemas::Endpoints))
 )]
-async fn endpoints(Extension(described): Extension<Described>) -> Response {
+async fn endpoints(State(described): State<Described>) -> Response {
     Json(json!({
         "name": "raft3d",
         "version": env!("CARGO_PKG_VERSION"),

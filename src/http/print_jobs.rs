@@ -158,7 +158,7 @@ pub async fn set_status<C: Consensus>(
     let to = requested_status(received.params.get("status"), received.body())?;
     let job = received.target(Kind::PrintJob, id)?;
     let route = "POST /api/v1/print_jobs/{id}/status";
-    let provenance = received.provenance(route, &job.id.key(), to.name().as_bytes());
+    let provenance = received.provenance(route, &job.id.key(), || to.name());
     let op = Op::SetJobStatus { job, to };
     write::submit(&service, op, provenance, StatusCode::OK).await
 }

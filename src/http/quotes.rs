@@ -6,6 +6,7 @@
 //! touches nothing else.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -47,8 +48,8 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// Fills `self.ready` with a whole request line, or with what turned out to be something else.
     fn poll_request_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let mut chunk = [0; REQUEST_LINE_MAX];
-            let mut chunk = ReadBuf::new(&mut chunk);
+            let mut chunk = [MaybeUninit::uninit(); REQUEST_LINE_MAX];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
             self.line.extend_from_slice(chunk.filled());
             let at_end = chunk.filled().is_empty();

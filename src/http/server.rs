@@ -9,11 +9,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
-use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -137,6 +136,15 @@ impl Connections {
         let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
+    /// Once the server is leaving, every answer is the last on its connection, and says so.
+    fn say_farewell(&self, mut response: Response) -> Response {
+        if *self.leaving.borrow() {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
     fn enter(&self) -> Present {
         self.open.inc();
         Present(self.open.clone())
@@ -182,10 +190,6 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let connections = GracefulShutdown::new();
-    let router = router.layer(middleware::map_response_with_state(
-        counts.clone(),
-        say_farewell,
-    ));
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
     let noise = Arc::new(Noise::new());
     let (open, closing) = watch::channel(());
@@ -196,6 +200,7 @@ pub async fn serve(
                 bounds,
                 tls: tls.clone(),
                 closing: closing.clone(),
+                counts: counts.clone(),
                 watcher: connections.watcher(),
                 noise: Arc::clone(&noise),
                 _slot: slot,
@@ -225,15 +230,6 @@ pub async fn serve(
     let _ = timeout(bounds.farewell, slots.acquire_many(all)).await;
     drop(open);
     connections.shutdown().await;
-}
-
-/// Middleware: once the server is leaving, every answer is the last on its connection.
-async fn say_farewell(State(counts): State<Connections>, mut response: Response) -> Response {
-    if *counts.leaving.borrow() {
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 /// Closes `listener` and gives the connections that the system had taken for it: it would reset
@@ -279,6 +275,7 @@ struct Guest {
     tls: Option<Arc<Tls>>,
     /// Closed once nobody waits for handshakes any more.
     closing: watch::Receiver<()>,
+    counts: Connections,
     watcher: Watcher,
     noise: Arc<Noise>,
     _slot: OwnedSemaphorePermit,
@@ -337,7 +334,9 @@ impl Guest {
                 TokioIo::new(Connection::new(stream)),
                 service_fn(|mut request| {
                     request.extensions_mut().insert(client);
-                    service.call(request)
+                    let answer = service.call(request);
+                    let counts = &self.counts;
+                    async move { answer.await.map(|response| counts.say_farewell(response)) }
                 }),
             );
         if let Err(error) = self.watcher.watch(connection).await {

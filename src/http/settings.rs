@@ -60,8 +60,8 @@ pub async fn put<C: Consensus>(
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &[]).await?;
     let mut fields = Fields::parse(received.body())?;
-    let canonical = fields.canonical();
-    let provenance = received.provenance("PUT /api/v1/cluster/settings", "", &canonical);
+    let route = "PUT /api/v1/cluster/settings";
+    let provenance = received.provenance(route, "", || fields.canonical());
     let settings = Settings {
         event_retention: fields.required("event_retention", EVENT_RETENTION_DEFAULT),
     };

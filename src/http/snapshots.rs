@@ -86,7 +86,7 @@ pub async fn list<C: Consensus>(
 )]
 pub async fn get<C: Consensus>(
     State(service): State<FarmService<C>>,
-    Extension(downloads): Extension<Downloads>,
+    State(downloads): State<Downloads>,
     Extension(pass): Extension<Pass>,
     index: Result<Path<u64>, PathRejection>,
     uri: Uri,

@@ -127,7 +127,7 @@ pub async fn create<C: Consensus>(
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &[]).await?;
     let mut fields = Fields::parse(received.body())?;
-    let provenance = received.provenance("POST /api/v1/tokens", "", &fields.canonical());
+    let provenance = received.provenance("POST /api/v1/tokens", "", || fields.canonical());
     let secret = Secret::generate().map_err(|error| {
         let detail = format!("no secret can be made: {error}");
         Problem::new(ProblemType::Internal, detail)
@@ -173,7 +173,7 @@ pub async fn revoke<C: Consensus>(
         Problem::new(ProblemType::NotFound, detail)
     })?;
     let received = Received::receive(request, &[]).await?;
-    let provenance = received.provenance("DELETE /api/v1/tokens/{id}", &id.to_string(), b"");
+    let provenance = received.provenance("DELETE /api/v1/tokens/{id}", &id.to_string(), || b"");
     let show = |reply: &Reply| match reply {
         Reply::TokenRevoked(token) => Some(Json(View::of(token)).into_response()),
         _ => None,

@@ -56,20 +56,27 @@ impl Received {
     }
 
     /// Whose request this is, and what recognises repetitions of it to `route` for the object
-    /// `id`, if the client gave a key. `canonical_body` is the same for all bodies that ask for
+    /// `id`, if the client gave a key. `canonical_body` gives the same for all bodies that ask for
     /// the same.
-    pub fn provenance(&self, route: &str, id: &str, canonical_body: &[u8]) -> Provenance {
-        let versions = format!("{:?}", self.versions);
-        let parts = [
-            route.as_bytes(),
-            id.as_bytes(),
-            versions.as_bytes(),
-            canonical_body,
-        ];
-        let key = self.key.clone();
+    pub fn provenance<B: AsRef<[u8]>>(
+        &self,
+        route: &str,
+        id: &str,
+        canonical_body: impl FnOnce() -> B,
+    ) -> Provenance {
+        let idempotency = self.key.clone().map(|key| {
+            let (versions, body) = (format!("{:?}", self.versions), canonical_body());
+            let parts = [
+                route.as_bytes(),
+                id.as_bytes(),
+                versions.as_bytes(),
+                body.as_ref(),
+            ];
+            idempotency::with_fingerprint(key, &parts)
+        });
         Provenance {
             actor: self.actor,
-            idempotency: key.map(|key| idempotency::with_fingerprint(key, &parts)),
+            idempotency,
         }
     }
 
@@ -94,7 +101,7 @@ pub async fn create<C: Consensus>(
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &[]).await?;
     let fields = Fields::parse(received.body())?;
-    let provenance = received.provenance(route, "", &fields.canonical());
+    let provenance = received.provenance(route, "", || fields.canonical());
     submit(service, read_op(fields)?, provenance, StatusCode::CREATED).await
 }
 
@@ -110,7 +117,7 @@ pub async fn update<C: Consensus>(
     let received = Received::receive(request, &[]).await?;
     let target = received.target(kind, id)?;
     let fields = Fields::parse(received.body())?;
-    let provenance = received.provenance(route, &target.id.key(), &fields.canonical());
+    let provenance = received.provenance(route, &target.id.key(), || fields.canonical());
     submit(
         service,
         read_op(target, fields)?,
@@ -130,7 +137,7 @@ pub async fn delete<C: Consensus>(
 ) -> Result<Response, Problem> {
     let received = Received::receive(request, &[]).await?;
     let target = received.target(kind, id)?;
-    let provenance = received.provenance(route, &target.id.key(), b"");
+    let provenance = received.provenance(route, &target.id.key(), || b"");
     submit(service, op(target), provenance, StatusCode::OK).await
 }
 

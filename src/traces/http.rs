@@ -2,7 +2,6 @@
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use opentelemetry::context::FutureExt;
 use opentelemetry::propagation::TextMapPropagator;
@@ -19,17 +18,18 @@ use crate::http::headers::request_id;
 /// Probes and scrapes, which are many and all the same, are not below this path.
 const TRACED: &str = "/api/";
 
-/// Middleware: records the request as a step of its caller's trace, or as the first of a new one, and
-/// names the trace on the request's log lines. To be called in the span that has a field for it.
-pub async fn record(request: Request, next: Next) -> Response {
+/// Has `next` answer `request`; records that as a step of its caller's trace, or as the first of a new
+/// one, and names the trace on the request's log lines. To be called in the span that has a field for
+/// it.
+pub async fn record(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let tracer = TRACER.get();
     let Some(tracer) = tracer.filter(|_| request.uri().path().starts_with(TRACED)) else {
-        return next.run(request).await;
+        return next(request).await;
     };
     let context = begin(tracer, &request);
     let trace_id = context.span().span_context().trace_id();
     tracing::Span::current().record("trace_id", display(trace_id));
-    let response = next.run(request).with_context(context.clone()).await;
+    let response = next(request).with_context(context.clone()).await;
     end(&context, response.status());
     response
 }

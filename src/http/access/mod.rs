@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{ALLOW, AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::middleware::Next;
@@ -187,9 +187,10 @@ impl Access {
     }
 }
 
-/// Middleware: lets a request through if its caller may, and tells the handlers who that is.
+/// Lets a request through if its caller may, and tells the handlers who that is.
 pub async fn check<C: Consensus>(
-    State((service, access)): State<(FarmService<C>, Access)>,
+    service: &FarmService<C>,
+    access: &Access,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -200,7 +201,7 @@ pub async fn check<C: Consensus>(
         Err(not_taken) => return method_not_allowed(&request, &not_taken),
     };
     let address = address_of(&request);
-    let caller = match access.caller(&service, request.headers(), address).await {
+    let caller = match access.caller(service, request.headers(), address).await {
         Ok(caller) => caller,
         Err(refusal) => return refusal,
     };

@@ -15,7 +15,7 @@ pub mod schemas;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Extension;
+use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
@@ -294,7 +294,7 @@ fn filter_of(method: &HttpMethod) -> MethodFilter {
     summary = "This document",
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
-pub async fn show(Extension(described): Extension<Described>) -> Response {
+pub async fn show(State(described): State<Described>) -> Response {
     ([(CONTENT_TYPE, "application/json")], described.json).into_response()
 }
 
@@ -306,6 +306,6 @@ pub async fn show(Extension(described): Extension<Described>) -> Response {
     summary = "This document",
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
-pub async fn show_below_api(described: Extension<Described>) -> Response {
+pub async fn show_below_api(described: State<Described>) -> Response {
     show(described).await
 }
