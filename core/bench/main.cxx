@@ -20,6 +20,8 @@ case_result run_case(const options& o, mode how, int threads) {
     server.how = how;
     server.payload_bytes = o.payload_bytes;
     server.async_window = o.async_window;
+    server.stream = o.stream;
+    server.stream_bytes = o.stream_bytes;
     auto start = [&](int id) {
         server.id = id;
         server.port = ports[id - 1].number();

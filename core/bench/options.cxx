@@ -14,6 +14,10 @@ const char* const usage =
     "  --warmup-ms N      time before it, in milliseconds (1000)\n"
     "  --payload BYTES    size of an entry (256)\n"
     "  --window N         requests under way for each thread in mode async (16)\n"
+    "  --stream N         entries that a server may be sent before it answers; 0: one request at "
+    "a\n"
+    "                     time (0)\n"
+    "  --stream-bytes N   payload that it may be sent before it answers; 0: no limit (0)\n"
     "  --json FILE        where the results go (raft_bench.json)\n";
 
 const char* to_string(mode m) {
@@ -75,6 +79,10 @@ options parse_options(int argc, char** argv) {
             o.payload_bytes = parse_number(name, value, 1);
         } else if (name == "--window") {
             o.async_window = parse_number(name, value, 1);
+        } else if (name == "--stream") {
+            o.stream = parse_number(name, value, 0);
+        } else if (name == "--stream-bytes") {
+            o.stream_bytes = parse_number(name, value, 0);
         } else if (name == "--json") {
             o.json = value;
         } else {

@@ -18,6 +18,10 @@ struct options {
     int payload_bytes = 256;
     /// Requests that one client thread has under way in mode `async`.
     int async_window = 16;
+    /// `raft_params::max_log_gap_in_stream_`; 0: no streaming.
+    int stream = 0;
+    /// `raft_params::max_bytes_in_flight_in_stream_`; 0: no limit.
+    int stream_bytes = 0;
     std::string json = "raft_bench.json";
 };
 

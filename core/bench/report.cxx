@@ -72,7 +72,8 @@ void write_json(std::ostream& out, const options& o, const std::vector<case_resu
         << ", \"kernel\": " << quoted(kernel()) << "},\n"
         << "  \"servers\": 3,\n  \"payload_bytes\": " << o.payload_bytes
         << ",\n  \"warmup_ms\": " << o.warmup_ms << ",\n  \"measure_ms\": " << o.measure_ms
-        << ",\n  \"async_window\": " << o.async_window << ",\n  \"cases\": [";
+        << ",\n  \"async_window\": " << o.async_window << ",\n  \"stream\": " << o.stream
+        << ",\n  \"stream_bytes\": " << o.stream_bytes << ",\n  \"cases\": [";
     const char* separator = "\n";
     for (const case_result& c : cases) {
         const load_result& r = c.leader;

@@ -22,12 +22,15 @@ std::string endpoint_of(int port) {
     return "127.0.0.1:" + std::to_string(port);
 }
 
-raft_params params_for(mode how) {
+raft_params params_for(const server_options& options) {
     raft_params p;
     // Patient, so that a busy machine makes no elections.
     p.with_hb_interval(200).with_election_timeout_lower(2000).with_election_timeout_upper(4000);
     p.with_client_req_timeout(10000);
-    p.return_method_ = how == mode::blocking ? raft_params::blocking : raft_params::async_handler;
+    p.return_method_ =
+        options.how == mode::blocking ? raft_params::blocking : raft_params::async_handler;
+    p.max_log_gap_in_stream_ = options.stream;
+    p.max_bytes_in_flight_in_stream_ = options.stream_bytes;
     return p;
 }
 
@@ -97,26 +100,35 @@ void obey(raft_server& server, const server_options& options, const std::string&
 }  // namespace
 
 std::vector<std::string> server_options::to_arguments() const {
-    return {std::to_string(id), std::to_string(port), to_string(how), std::to_string(payload_bytes),
-            std::to_string(async_window)};
+    return {std::to_string(id),
+            std::to_string(port),
+            to_string(how),
+            std::to_string(payload_bytes),
+            std::to_string(async_window),
+            std::to_string(stream),
+            std::to_string(stream_bytes)};
 }
 
 server_options server_options::from_arguments(const std::vector<std::string>& arguments) {
-    if (arguments.size() != 5) throw std::invalid_argument("a server takes five arguments");
+    if (arguments.size() != 7) throw std::invalid_argument("a server takes seven arguments");
     server_options o;
     o.id = parse_number("id", arguments[0], 1);
     o.port = parse_number("port", arguments[1], 1);
     o.how = arguments[2] == to_string(mode::async) ? mode::async : mode::blocking;
     o.payload_bytes = parse_number("payload", arguments[3], 1);
     o.async_window = parse_number("window", arguments[4], 1);
+    o.stream = parse_number("stream", arguments[5], 0);
+    o.stream_bytes = parse_number("stream bytes", arguments[6], 0);
     return o;
 }
 
 int serve(const server_options& options) {
     raft_launcher launcher;
+    asio_service::options network;
+    network.streaming_mode_ = options.stream > 0;
     ptr<raft_server> server = launcher.init(
         cs_new<empty_state_machine>(), cs_new<memory_state>(options.id, endpoint_of(options.port)),
-        nullptr, options.port, asio_service::options(), params_for(options.how));
+        nullptr, options.port, network, params_for(options));
     if (!server) {
         std::cout << "failed no server at port " << options.port << std::endl;
         return 1;

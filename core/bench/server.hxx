@@ -14,6 +14,8 @@ struct server_options {
     mode how = mode::blocking;
     int payload_bytes = 256;
     int async_window = 1;
+    int stream = 0;
+    int stream_bytes = 0;
 
     std::vector<std::string> to_arguments() const;
     /// The inverse. Throws `std::invalid_argument`.
