@@ -1,9 +1,10 @@
 //! The log of one node: appended to in memory, made durable in groups.
 //!
-//! Appending never waits for the disk. One thread, the flusher, makes everything appended so far
-//! durable with one sync; what is appended meanwhile shares the next. Another thread, the teller,
-//! passes the news on to the [notifier](Log::set_notifier) with no lock held: the notifier may
-//! take the core's locks while other threads append, and may itself append and flush.
+//! Appending never waits for the disk. A flush makes everything appended so far durable with one
+//! sync; what is appended meanwhile shares the next. Whoever asks for a flush starts it, unless one
+//! is under way: then a thread, the flusher, starts the next. Another thread, the teller, passes
+//! the news on to the [notifier](Log::set_notifier) with no lock held: the notifier may take the
+//! core's locks while other threads append, and may itself append and flush.
 //!
 //! A failure to write or to sync is remembered: nothing is called durable after it, and the
 //! notifier is told `false`. The system may have dropped the unwritten pages, so trying again
@@ -14,8 +15,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -27,7 +27,8 @@ use prometheus_client::registry::Registry;
 use super::disk::DiskMedium;
 use super::entry::Entry;
 use super::error::StorageError;
-use super::medium::{Medium, MemoryMedium, ReadMore};
+use super::medium::{FlushDone, Medium, MemoryMedium, ReadMore};
+use super::progress::Progress;
 use crate::telemetry;
 
 /// Called by the teller after one or more flushes: `true` after progress, `false` after a failure.
@@ -53,17 +54,15 @@ pub struct Log {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Lock order: `content` before `progress`. The notifier runs with neither.
 struct Shared {
     content: Mutex<Content>,
-    progress: Mutex<Progress>,
-    /// Signalled at every change of `progress`.
-    changed: Condvar,
+    /// Apart, as the medium's thread has it too: it must not keep the medium itself.
+    progress: Arc<Progress>,
+    /// Called without a lock.
     notifier: Mutex<Option<Notifier>>,
-    /// Copies for lock-free reading; written under `content`, and `durable` under `progress`.
+    /// Copies for lock-free reading; written under `content`.
     first: AtomicU64,
     next: AtomicU64,
-    durable: AtomicU64,
     appended: AtomicU64,
     sync_seconds: Histogram,
 }
@@ -81,24 +80,6 @@ impl Content {
     fn next(&self) -> u64 {
         self.first + self.terms.len() as u64
     }
-}
-
-#[derive(Default)]
-struct Progress {
-    /// Highest durable index.
-    durable: u64,
-    /// What `durable` becomes if the flush under way succeeds.
-    in_flight: u64,
-    /// Flushes asked for and finished, counted.
-    requested: u64,
-    completed: u64,
-    /// What the teller has passed on of `completed`.
-    told: u64,
-    /// Why the log failed, once it has.
-    failure: Option<String>,
-    closing: bool,
-    /// The flusher is gone.
-    closed: bool,
 }
 
 impl Log {
@@ -174,7 +155,7 @@ impl Log {
 
     /// Highest index that survives a power failure; the one before the first if none does.
     pub fn durable_index(&self) -> u64 {
-        self.shared.durable.load(Ordering::Acquire)
+        self.shared.progress.durable()
     }
 
     /// Term of the entry at `index`; 0 if it is not retained.
@@ -212,11 +193,7 @@ impl Log {
         self.shared.try_write(|| content.medium.truncate(from));
         let keep = (from - content.first) as usize;
         content.terms.truncate(keep);
-        let mut progress = lock(&self.shared.progress);
-        progress.in_flight = progress.in_flight.min(from - 1);
-        self.shared
-            .set_durable(&mut progress, |durable| durable.min(from - 1));
-        drop(progress);
+        self.shared.progress.cut(from - 1);
         self.shared.publish(&content);
     }
 
@@ -235,10 +212,7 @@ impl Log {
         let count = content.terms.len().min((first - content.first) as usize);
         content.terms.drain(..count);
         content.first = first;
-        let mut progress = lock(&self.shared.progress);
-        self.shared
-            .set_durable(&mut progress, |durable| durable.max(upto));
-        drop(progress);
+        self.shared.progress.raise(upto);
         self.shared.publish(&content);
     }
 
@@ -280,17 +254,13 @@ impl Log {
         if lock(&self.shared.content).volatile {
             return true;
         }
-        let ticket = self.shared.request_flush();
-        let mut progress = lock(&self.shared.progress);
-        while progress.completed < ticket && progress.failure.is_none() && !progress.closed {
-            progress = wait(&self.shared.changed, progress);
-        }
-        progress.completed >= ticket && progress.failure.is_none()
+        let number = self.shared.request_flush();
+        self.shared.progress.wait_for(number)
     }
 
     /// Why the log failed, if it did.
     pub fn failure(&self) -> Option<String> {
-        lock(&self.shared.progress).failure.clone()
+        self.shared.progress.failure()
     }
 
     /// What the log did since it was opened.
@@ -317,8 +287,7 @@ impl Log {
     /// Flushes what is left, passes on the last news and stops the threads. Afterwards nothing
     /// becomes durable any more. Not to be called from the notifier.
     pub fn close(&self) {
-        lock(&self.shared.progress).closing = true;
-        self.shared.changed.notify_all();
+        self.shared.progress.close();
         let threads = std::mem::take(&mut *lock(&self.threads));
         for thread in threads {
             if thread.join().is_err() {
@@ -357,42 +326,25 @@ impl Shared {
         Shared {
             first: AtomicU64::new(content.first),
             next: AtomicU64::new(content.next()),
-            durable: AtomicU64::new(durable),
             appended: AtomicU64::new(0),
             sync_seconds: telemetry::waits(),
-            content: Mutex::new(content),
-            progress: Mutex::new(Progress {
-                durable,
-                in_flight: durable,
-                ..Progress::default()
+            progress: Arc::new(match content.volatile {
+                true => Progress::without_flushes(durable),
+                false => Progress::new(durable),
             }),
-            changed: Condvar::new(),
+            content: Mutex::new(content),
             notifier: Mutex::new(None),
         }
     }
 
     fn run_flusher(&self) {
-        while let Some(ticket) = self.next_request() {
-            let outcome = self.flush_once();
-            let mut progress = lock(&self.progress);
-            progress.completed = ticket;
-            match outcome {
-                Ok(()) if progress.failure.is_none() => {
-                    let reached = progress.in_flight;
-                    self.set_durable(&mut progress, |durable| durable.max(reached));
-                }
-                Ok(()) => {}
-                Err(error) => record_failure(&mut progress, &error),
-            }
-            drop(progress);
-            self.changed.notify_all();
+        while self.progress.await_request() {
+            self.start_flush();
         }
-        lock(&self.progress).closed = true;
-        self.changed.notify_all();
     }
 
     fn run_teller(&self) {
-        while let Some(ok) = self.next_news() {
+        while let Some(ok) = self.progress.next_news() {
             let notifier = lock(&self.notifier).clone();
             if let Some(notify) = notifier {
                 notify(ok);
@@ -400,99 +352,52 @@ impl Shared {
         }
     }
 
-    /// Waits for flushes that nobody was told of; `None` when there will be none.
-    fn next_news(&self) -> Option<bool> {
-        let mut progress = lock(&self.progress);
-        while progress.told == progress.completed {
-            if progress.closed {
-                return None;
-            }
-            progress = wait(&self.changed, progress);
-        }
-        progress.told = progress.completed;
-        Some(progress.failure.is_none())
-    }
-
-    /// Waits for a flush to be asked for and returns its number; `None` when the log is closed
-    /// and all that was asked for is done.
-    fn next_request(&self) -> Option<u64> {
-        let mut progress = lock(&self.progress);
-        loop {
-            if progress.requested > progress.completed {
-                return Some(progress.requested);
-            }
-            if progress.closing {
-                return None;
-            }
-            progress = wait(&self.changed, progress);
-        }
-    }
-
-    /// Makes durable what is there now. The content is locked only while the flush is started.
-    fn flush_once(&self) -> io::Result<()> {
-        let began = Instant::now();
-        let (done, answer) = sync_channel(1);
-        {
-            let mut content = lock(&self.content);
-            lock(&self.progress).in_flight = content.next() - 1;
-            content.medium.flush(done)?;
-        }
-        let outcome = answer
-            .recv()
-            .unwrap_or_else(|_| Err(io::Error::other("the log's writer has stopped")));
-        self.sync_seconds.observe(began.elapsed().as_secs_f64());
-        outcome
-    }
-
+    /// Asks for a flush, and starts it if none is under way; its number. Not to be called with the
+    /// content locked.
     fn request_flush(&self) -> u64 {
-        let mut progress = lock(&self.progress);
-        progress.requested += 1;
-        let ticket = progress.requested;
-        drop(progress);
-        self.changed.notify_all();
-        ticket
+        let request = self.progress.request();
+        if request.begins {
+            self.start_flush();
+        }
+        request.number
     }
 
-    /// Runs a write unless the log has failed before, and remembers its failure. The flusher is
-    /// woken by it, so that the notifier hears of it.
+    /// Begins to make durable what is there now. The content is locked only for that.
+    fn start_flush(&self) {
+        let (progress, sync_seconds) = (Arc::clone(&self.progress), self.sync_seconds.clone());
+        let began = Instant::now();
+        let done = FlushDone::new(move |outcome| {
+            sync_seconds.observe(began.elapsed().as_secs_f64());
+            progress.ends(outcome);
+        });
+        let mut content = lock(&self.content);
+        self.progress.begins(content.next() - 1);
+        if let Err(error) = content.medium.flush(done) {
+            self.progress.fail(&error);
+        }
+    }
+
+    /// Runs a write unless the log has failed before, and remembers its failure.
     fn try_write(&self, write: impl FnOnce() -> io::Result<()>) {
-        if lock(&self.progress).failure.is_some() {
+        if self.progress.has_failed() {
             return;
         }
         if let Err(error) = write() {
-            record_failure(&mut lock(&self.progress), &error);
-            self.request_flush();
+            self.progress.fail(&error);
         }
     }
 
     /// Makes a change of the content visible to lock-free readers.
     fn publish(&self, content: &Content) {
         if content.volatile {
-            let mut progress = lock(&self.progress);
-            self.set_durable(&mut progress, |_| content.next() - 1);
+            self.progress.raise(content.next() - 1);
         }
         self.first.store(content.first, Ordering::Release);
         self.next.store(content.next(), Ordering::Release);
-    }
-
-    fn set_durable(&self, progress: &mut Progress, change: impl FnOnce(u64) -> u64) {
-        progress.durable = change(progress.durable);
-        self.durable.store(progress.durable, Ordering::Release);
-    }
-}
-
-fn record_failure(progress: &mut Progress, error: &io::Error) {
-    if progress.failure.is_none() {
-        tracing::error!(%error, "the log cannot be written; nothing is durable from here on");
-        progress.failure = Some(error.to_string());
     }
 }
 
 /// The data of each mutex here is whole at every moment, so a panic elsewhere leaves it usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }

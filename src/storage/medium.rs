@@ -5,13 +5,37 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::sync::mpsc::SyncSender;
 
 use super::entry::Entry;
 
 /// Told once, from any thread, when everything stored before the flush is durable or cannot be
 /// made so. Dropped unsent means the same as an error.
-pub type FlushDone = SyncSender<io::Result<()>>;
+pub struct FlushDone(Option<Box<dyn FnOnce(io::Result<()>) + Send>>);
+
+impl FlushDone {
+    /// Has `tell` called with the outcome. It must not block, and not call the medium, which may be
+    /// in the middle of something.
+    pub fn new(tell: impl FnOnce(io::Result<()>) + Send + 'static) -> FlushDone {
+        FlushDone(Some(Box::new(tell)))
+    }
+
+    /// Tells the outcome.
+    pub fn send(mut self, outcome: io::Result<()>) {
+        self.tell(outcome);
+    }
+
+    fn tell(&mut self, outcome: io::Result<()>) {
+        if let Some(tell) = self.0.take() {
+            tell(outcome);
+        }
+    }
+}
+
+impl Drop for FlushDone {
+    fn drop(&mut self) {
+        self.tell(Err(io::Error::other("the log's writer has stopped")));
+    }
+}
 
 /// Keeper of the log's entries. Calls come one at a time.
 ///
@@ -113,8 +137,7 @@ impl Medium for MemoryMedium {
     }
 
     fn flush(&mut self, done: FlushDone) -> io::Result<()> {
-        // The only waiter has room for one answer, and a waiter that left needs none.
-        let _ = done.send(Ok(()));
+        done.send(Ok(()));
         Ok(())
     }
 

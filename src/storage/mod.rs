@@ -14,6 +14,7 @@ pub mod error;
 pub mod log;
 mod mark;
 pub mod medium;
+mod progress;
 mod record;
 pub mod snapshot;
 pub mod standing;
