@@ -16,6 +16,10 @@ constexpr size_t worker_threads = 4;
 /// Entries in one message to a follower, and entries sent to it but not yet acknowledged.
 constexpr int entries_per_message = 500;
 constexpr int entries_in_flight = 500;
+/// Payload on its way to a follower, in bytes, above which the next entries wait for the answer:
+/// any. So what is proposed meanwhile gathers in one message; one for each entry would cost the
+/// sender and the receiver two to three times as much. Signs of life go out all the same.
+constexpr int bytes_in_flight = 1;
 /// Connections on which a follower passes proposals on; each carries one at a time.
 constexpr int forwarding_connections = 64;
 /// How long a follower waits for the leader's answer to a proposal, in milliseconds. Longer than
@@ -49,6 +53,7 @@ nuraft::raft_params params_of(const NodeOptions& options) {
     params.auto_forwarding_max_connections_ = forwarding_connections;
     params.parallel_log_appending_ = options.parallel_log;
     params.max_log_gap_in_stream_ = entries_in_flight;
+    params.max_bytes_in_flight_in_stream_ = bytes_in_flight;
     return params;
 }
 

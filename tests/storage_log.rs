@@ -447,7 +447,7 @@ fn a_writer_that_vanishes_counts_as_failed() {
 
 #[test]
 fn a_failed_append_is_told_and_never_durable() {
-    let (log, flushes, append_error) = Held::log();
+    let (log, _, append_error) = Held::log();
     let notices = notices(&log);
     log.append(&entry(1, "kept"));
     *append_error.lock().unwrap() = true;
