@@ -35,6 +35,9 @@ const SIZES: [i64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const EQUIPMENT: i64 = 100;
 /// Commands in flight while a farm is filled.
 const IN_FLIGHT: usize = 1024;
+/// Jobs between two snapshots while a farm is filled: a log of all of it, which no node keeps, would
+/// count as memory of the jobs.
+const SNAPSHOT_DISTANCE: i64 = 100_000;
 /// Entries behind the snapshot that a restart replays: half of the default distance.
 const REPLAYED: i64 = 5_000;
 /// How often each question is asked.
@@ -105,7 +108,6 @@ fn measure(size: i64) -> Found {
 
     let empty = resident_bytes();
     runtime.block_on(fill(&node, size));
-    take_snapshot(&node);
     let bytes_per_job = (resident_bytes() - empty) / size as f64;
 
     let state = node.state();
@@ -138,10 +140,13 @@ fn measure(size: i64) -> Found {
     }
 }
 
-/// Brings the farm of an empty node to `size` jobs.
+/// Brings the farm of an empty node to `size` jobs, all of them in its newest snapshot.
 async fn fill(node: &Arc<Node>, size: i64) {
     nodes::propose_all(node, IN_FLIGHT, nodes::equipment(EQUIPMENT).into_iter()).await;
-    add_jobs(node, 0, size).await;
+    for first in (0..size).step_by(SNAPSHOT_DISTANCE as usize) {
+        add_jobs(node, first, SNAPSHOT_DISTANCE.min(size - first)).await;
+        take_snapshot(node);
+    }
 }
 
 async fn add_jobs(node: &Arc<Node>, first: i64, count: i64) {
@@ -151,13 +156,22 @@ async fn add_jobs(node: &Arc<Node>, first: i64, count: i64) {
 
 /// Takes a snapshot and waits until it is durable; gives its length in bytes.
 fn take_snapshot(node: &Arc<Node>) -> f64 {
-    let index = node.create_snapshot();
-    assert!(index > 0, "there is something to take a snapshot of");
+    let index = begin_snapshot(node);
     nodes::wait_for("the snapshot", || node.status().snapshot_index == index);
     let snapshots = node.snapshots().expect("a node on disk");
     let files = snapshots.files().expect("the snapshots can be listed");
     let newest = files.iter().find(|file| file.id.index == index);
     newest.expect("the snapshot just taken").bytes as f64
+}
+
+/// Begins a snapshot of something new, once the one before has ended; gives its index.
+fn begin_snapshot(node: &Arc<Node>) -> u64 {
+    let mut index = 0;
+    nodes::wait_for("a snapshot to begin", || {
+        index = node.create_snapshot();
+        index > 0
+    });
+    index
 }
 
 /// Applies commands to a copy of `state`, as the node does.
@@ -217,8 +231,7 @@ async fn longest_commits(node: &Arc<Node>, size: i64) -> [f64; 2] {
     let still = run_time(1_000);
     let began = Instant::now();
     let without = commit_while(node, size, || began.elapsed() < still).await;
-    let index = node.create_snapshot();
-    assert!(index > 0, "there is something to take a snapshot of");
+    let index = begin_snapshot(node);
     let with = commit_while(node, size, || node.status().snapshot_index != index).await;
     [without.millis(1.0), with.millis(1.0)]
 }
@@ -244,7 +257,6 @@ fn longest_in_memory(size: i64) -> [f64; 2] {
     let cluster = Setup::new(1, Durability::InMemory).start(dir.path());
     let node = cluster.leader();
     runtime.block_on(fill(node, size));
-    take_snapshot(node);
     runtime.block_on(longest_commits(node, size))
 }
 
@@ -269,12 +281,13 @@ fn catch_up(size: i64) -> f64 {
     cluster.start(2);
     let leader = Arc::clone(cluster.leader());
     runtime.block_on(fill(&leader, size));
-    cluster.nodes.iter().for_each(|node| {
-        let applied = leader.status().applied_index;
-        nodes::wait_for("the follower", || node.status().applied_index >= applied);
+    let last = leader.status().applied_index;
+    let followers = cluster.nodes.iter();
+    let followers = followers.filter(|node| !Arc::ptr_eq(node, &leader));
+    followers.for_each(|node| {
+        nodes::wait_for("the follower", || node.status().applied_index >= last);
         take_snapshot(node);
     });
-    let last = leader.status().applied_index;
     let began = Instant::now();
     cluster.start(3);
     let late = cluster.nodes.last().expect("three nodes");
