@@ -16,9 +16,8 @@ use crate::consensus::{Held, ProposeError};
 use crate::domain::command::{Command, Op};
 use crate::domain::outcome::Outcome;
 
-/// How many proposals without an answer let others wait. With more of them fewer commands come together,
-/// and each costs more; `docs/benchmarks/findings.md` has the figures.
-const UNANSWERED_MAX: usize = 1;
+/// How many proposals without an answer let others wait.
+const UNANSWERED_MAX: usize = 2;
 /// Most commands in one proposal: as many as the core sends to a follower at a time.
 const COMMANDS_MAX: usize = 500;
 /// Most bytes of commands in one proposal, unless it has only one: as much as the largest request
