@@ -372,9 +372,8 @@ impl Shared {
         });
         let mut content = lock(&self.content);
         self.progress.begins(content.next() - 1);
-        if let Err(error) = content.medium.flush(done) {
-            self.progress.fail(&error);
-        }
+        // If the log has failed meanwhile, `done` is dropped, which ends this flush too.
+        self.try_write(|| content.medium.flush(done));
     }
 
     /// Runs a write unless the log has failed before, and remembers its failure.
