@@ -103,7 +103,8 @@ pub fn table(crossings: &[Crossing]) -> Figures {
     table
 }
 
-/// A proposal and its answer. Rust makes a channel for it in any case, here and there.
+/// A proposal and its answer. Rust makes the command and a channel for it in any case, here and
+/// there.
 fn proposal(command: &[u8]) -> Crossing {
     let proposals = Proposals::new(Outcomes::new(0));
     let proposer = crossings::Proposer::new(proposals.clone());
@@ -119,18 +120,18 @@ fn proposal(command: &[u8]) -> Crossing {
             drop(answer.try_recv().expect("an answer"));
         }
     });
-    let channel = cost(|| {
+    let command_and_channel = cost(|| {
         for _ in 0..COUNT {
             let (sender, mut answer) = oneshot::channel();
-            sender.send(()).expect("a receiver");
-            answer.try_recv().expect("an answer");
+            sender.send(command.to_vec()).expect("a receiver");
+            drop(answer.try_recv().expect("an answer"));
         }
     });
     let handler = cost(|| crossings::propose_in_cpp(command, &OUTCOME, COUNT).expect("memory"));
     Crossing {
         name: "proposal and answer",
         through,
-        without: both(channel, handler),
+        without: both(command_and_channel, handler),
     }
 }
 

@@ -10,7 +10,8 @@
 //! * [`peer`]: `openraft`, with the state machine, the log and the transport's conditions of the
 //!   first.
 //!
-//! [`crossings`] measures the bridge by itself.
+//! [`crossings`] measures the bridge by itself, which takes a second: `cargo bench --bench commit --
+//! crossings` does nothing else.
 //!
 //! `RAFT3D_BENCH_MS` sets the length of one run; the whole takes six minutes.
 
@@ -50,6 +51,9 @@ fn main() {
     let question = "What does a commit cost, and what part of it is the bridge?";
     let mut report = Report::new("commit", question);
     report.table(crossings::table(&crossings::measure()));
+    if std::env::args().any(|argument| argument == "crossings") {
+        return;
+    }
     let comparisons: Vec<_> = setups(run_ms).map(compare).collect();
     report.table(table::table(&comparisons));
     for plot in table::plots(&comparisons) {

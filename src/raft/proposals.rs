@@ -5,10 +5,11 @@
 //! append to the log, one message to the leader and one answer for all of them. So what a command
 //! costs falls as more of them come, and one that comes alone waits for nothing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::outcomes::{Outcomes, Wanted};
@@ -26,6 +27,9 @@ const BYTES_MAX: usize = 1 << 20;
 /// How long a proposal without an answer lets others wait. A leader that is gone owes them for longer
 /// than it takes to have another.
 pub const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a proposal has of each of its commands. One by itself needs no memory of its own for that.
+type Each<T> = SmallVec<[T; 1]>;
 
 /// The answer to a command: the outcome's bytes.
 pub type Answer = Result<Vec<u8>, ProposeError>;
@@ -84,12 +88,14 @@ struct Desk {
     /// Nothing is proposed any more.
     closed: bool,
     last_ticket: u64,
-    unanswered: HashMap<u64, Batch>,
+    /// A few, in no order.
+    unanswered: Vec<Batch>,
 }
 
 /// One proposal without an answer.
 struct Batch {
-    waiters: Vec<Waiter>,
+    ticket: u64,
+    waiters: Each<Waiter>,
     /// An entry of its own ends it, which nobody waits for.
     marked: bool,
     proposed_at: Instant,
@@ -131,12 +137,12 @@ impl Proposals {
 
     /// The next proposal and its ticket, for whoever attends the queue or, as he `joins`, finds it
     /// unattended.
-    fn next(&self, joins: bool) -> Option<(Vec<Encoded>, u64)> {
+    fn next(&self, joins: bool) -> Option<(Each<Encoded>, u64)> {
         let mut desk = self.desk();
         if joins && desk.attended {
             return None;
         }
-        let next = desk.gather(Instant::now(), &self.0.outcomes);
+        let next = desk.gather(Instant::now, &self.0.outcomes);
         desk.attended = next.is_some();
         next
     }
@@ -144,7 +150,7 @@ impl Proposals {
     /// Passes the answer to a proposal on to all who wait for it, if nobody has. The outcome is that of
     /// its last entry.
     pub fn resolve(&self, ticket: u64, answer: Answer) {
-        let Some(batch) = self.desk().unanswered.remove(&ticket) else {
+        let Some(batch) = self.desk().take(ticket) else {
             return;
         };
         match answer {
@@ -176,28 +182,45 @@ impl Proposals {
 
 impl Desk {
     /// Makes a proposal of what has gathered, if there is anything and it need not wait.
-    fn gather(&mut self, now: Instant, outcomes: &Outcomes) -> Option<(Vec<Encoded>, u64)> {
-        let holds_up = |batch: &&Batch| now.duration_since(batch.proposed_at) < PATIENCE;
-        if self.queue.is_empty()
-            || self.unanswered.values().filter(holds_up).count() >= UNANSWERED_MAX
-        {
+    fn gather(
+        &mut self,
+        clock: fn() -> Instant,
+        outcomes: &Outcomes,
+    ) -> Option<(Each<Encoded>, u64)> {
+        let count = self.gathered();
+        if count == 0 {
             return None;
         }
-        let count = self.gathered();
-        let (mut commands, waiters): (Vec<_>, Vec<_>) = self.queue.drain(..count).unzip();
-        let marked = count > 1 && commands.last().is_some_and(names_another_index);
+        let now = clock();
+        let holds_up = |batch: &&Batch| now.duration_since(batch.proposed_at) < PATIENCE;
+        if self.unanswered.iter().filter(holds_up).count() >= UNANSWERED_MAX {
+            return None;
+        }
+        let marked = count > 1 && names_another_index(&self.queue[count - 1].0);
+        let mut commands = Each::with_capacity(count + usize::from(marked));
+        let mut waiters = Each::with_capacity(count);
+        for (command, waiter) in self.queue.drain(..count) {
+            commands.push(command);
+            waiters.push(waiter);
+        }
         if marked {
             commands.push(marker());
         }
         self.last_ticket += 1;
-        let batch = Batch {
+        self.unanswered.push(Batch {
+            ticket: self.last_ticket,
             waiters,
             marked,
             proposed_at: now,
             _wanted: (count > 1).then(|| outcomes.want()),
-        };
-        self.unanswered.insert(self.last_ticket, batch);
+        });
         Some((commands, self.last_ticket))
+    }
+
+    /// Takes out the proposal with this ticket, if it has no answer yet.
+    fn take(&mut self, ticket: u64) -> Option<Batch> {
+        let place = self.unanswered.iter().position(|b| b.ticket == ticket)?;
+        Some(self.unanswered.swap_remove(place))
     }
 
     /// How many of those in the queue fit in one proposal: at least one, if there is any.
@@ -497,8 +520,8 @@ mod tests {
     fn proposals_that_are_never_answered_hold_the_others_up_for_a_while_only() {
         let (fake, _waiting) = gathering(2);
         let mut desk = fake.proposals.desk();
-        assert!(desk.gather(Instant::now(), &fake.outcomes).is_none());
-        let late = Instant::now() + PATIENCE;
+        assert!(desk.gather(Instant::now, &fake.outcomes).is_none());
+        let late = || Instant::now() + PATIENCE;
         let (commands, ticket) = desk.gather(late, &fake.outcomes).unwrap();
         assert_eq!((commands.len(), ticket), (2, NEXT));
     }
