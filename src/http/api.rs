@@ -1,18 +1,20 @@
 //! What the routes of one node work with, and what is done around each of them.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument;
 
 use super::access::{self, Access};
 use super::body::BodyMemory;
 use super::download::Downloads;
 use super::event_stream::Streams;
-use super::gzip::Compressors;
-use super::headers::{self, RequestIds};
-use super::measure::Measures;
+use super::gzip::{self, Compressors};
+use super::headers::{self, Names};
+use super::measure::{self, Measures};
 use super::openapi::Described;
 use super::peers::Peers;
 use crate::consensus::Consensus;
@@ -30,8 +32,8 @@ pub struct Parts<C> {
     pub service: FarmService<C>,
     /// Who may ask for what.
     pub access: Access,
-    /// Names for requests that bring none.
-    pub ids: RequestIds,
+    /// What answers are named by.
+    pub names: Names,
     /// Counts requests.
     pub measures: Measures,
     /// What can be watched.
@@ -89,7 +91,9 @@ taken_as_state! {
 }
 
 /// Middleware: all that is done for every request, whatever its route. It is one, because axum makes
-/// copies of whatever is inside of a middleware, for each request and for each of them anew.
+/// copies of whatever is inside of a middleware, for each request and for each of them anew. It calls
+/// what is done before and after, and nests none of it: every function that a request is handed down
+/// through has a copy of it in its future.
 pub async fn around<C: Consensus>(
     State(api): State<Api<C>>,
     mut request: Request,
@@ -97,21 +101,23 @@ pub async fn around<C: Consensus>(
 ) -> Response {
     let parts = &*api.0;
     request.extensions_mut().insert(parts.bodies.clone());
-    parts
-        .compressors
-        .compress(request, async |request| {
-            parts
-                .measures
-                .count(request, async |request| {
-                    headers::stamp(&parts.service, &parts.ids, request, async |request| {
-                        traces::http::record(request, async |request| {
-                            access::check(&parts.service, &parts.access, request, next).await
-                        })
-                        .await
-                    })
-                    .await
-                })
-                .await
-        })
-        .await
+    let accepted = gzip::accepted(request.headers());
+    let asked = measure::Asked::begin(&request);
+    let id = parts.names.of_request(request.headers());
+    let span = headers::span(&id, &request);
+    let step = traces::http::begin(&request, &id, &span);
+
+    let answer = async {
+        match access::check(&parts.service, &parts.access, &mut request).await {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refusal,
+        }
+    };
+    let mut answer = pin!(headers::naming(id.clone(), answer).instrument(span));
+    let mut response = traces::http::record(step, answer.as_mut()).await;
+
+    headers::log(answer.span(), &response);
+    parts.names.stamp(&mut response, id, &parts.service);
+    parts.measures.end(asked, &response);
+    parts.compressors.compress(accepted, response).await
 }

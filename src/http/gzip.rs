@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
@@ -33,15 +32,9 @@ impl Default for Compressors {
 }
 
 impl Compressors {
-    /// Has `next` answer `request`; compresses the answer where that is asked for and of use, and a
-    /// place is free, which it has until it is sent.
-    pub async fn compress(
-        &self,
-        request: Request,
-        next: impl AsyncFnOnce(Request) -> Response,
-    ) -> Response {
-        let accepted = accepted(request.headers());
-        let response = next(request).await;
+    /// Compresses an answer where that is asked for by what is `accepted`, and of use, and a place is
+    /// free, which it has until it is sent.
+    pub async fn compress(&self, accepted: Option<HeaderMap>, response: Response) -> Response {
         let Some(accepted) = accepted.filter(|_| is_worthwhile(&response)) else {
             return response;
         };
@@ -53,7 +46,7 @@ impl Compressors {
 }
 
 /// What a client accepts, if gzip might be among it; the compression itself looks closer.
-fn accepted(headers: &HeaderMap) -> Option<HeaderMap> {
+pub fn accepted(headers: &HeaderMap) -> Option<HeaderMap> {
     let accepted = headers.get_all(ACCEPT_ENCODING);
     let names_gzip = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("gzip"));
     accepted.iter().any(names_gzip).then(|| {

@@ -1,12 +1,13 @@
 //! The headers that every answer carries.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::Request;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
-use tracing::{Instrument, debug, field, info_span};
+use tracing::{Span, debug, field, info_span};
 
 use crate::consensus::Consensus;
 use crate::service::FarmService;
@@ -22,6 +23,8 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed")
 
 /// Longest request id that is taken over from a client, in bytes.
 const REQUEST_ID_MAX: usize = 128;
+/// Most digits of the number in an id of ours.
+const DIGITS_MAX: usize = 20;
 
 tokio::task_local! {
     /// Of the request that the task answers.
@@ -34,65 +37,79 @@ pub fn request_id() -> Option<String> {
     id.to_str().ok().map(str::to_owned)
 }
 
-/// Gives each request of this node that brings none an id of its own; unique, not secret.
+/// What the answers of a node are named by: the node, and the request. One that brings no id gets one
+/// of its own; unique, not secret.
 #[derive(Debug)]
-pub struct RequestIds {
+pub struct Names {
+    node: HeaderValue,
     prefix: String,
     last: AtomicU64,
 }
 
-impl RequestIds {
-    /// Ids that differ from those of other nodes and of earlier runs.
-    pub fn new(node_id: i32) -> RequestIds {
+impl Names {
+    /// Those of the node `node_id`. Ids differ from those of other nodes and of earlier runs.
+    pub fn new(node_id: i32) -> Names {
         let started = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        RequestIds {
-            prefix: format!("{node_id}-{:x}", started.as_micros()),
+        Names {
+            node: node_id.into(),
+            prefix: format!("{node_id}-{:x}-", started.as_micros()),
             last: AtomicU64::new(0),
         }
     }
 
     /// The id that `headers` bring, if it is fit to be echoed and logged; a new one otherwise.
-    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+    pub fn of_request(&self, headers: &HeaderMap) -> HeaderValue {
         let given = headers.get(REQUEST_ID).filter(|id| {
             (1..=REQUEST_ID_MAX).contains(&id.len())
                 && id.as_bytes().iter().all(u8::is_ascii_graphic)
         });
         given.cloned().unwrap_or_else(|| {
             let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-            HeaderValue::try_from(format!("{}-{number}", self.prefix))
-                .unwrap_or(HeaderValue::from_static("none"))
+            let mut id = String::with_capacity(self.prefix.len() + DIGITS_MAX);
+            id.push_str(&self.prefix);
+            // Writing to a string never fails.
+            let _ = write!(id, "{number}");
+            HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
         })
+    }
+
+    /// Names the request `id` and the node on its answer, and the log index where the handler did
+    /// not.
+    pub fn stamp<C: Consensus>(
+        &self,
+        response: &mut Response,
+        id: HeaderValue,
+        service: &FarmService<C>,
+    ) {
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id);
+        headers.insert(NODE, self.node.clone());
+        headers
+            .entry(INDEX)
+            .or_insert_with(|| service.local_state().applied_index().into());
     }
 }
 
-/// Has `next` answer `request`; names request and node on the answer, and the log index where the
-/// handler did not.
-pub async fn stamp<C: Consensus>(
-    service: &FarmService<C>,
-    ids: &RequestIds,
-    request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    let id = ids.of(request.headers());
-    let span = info_span!(
+/// The span of the log lines of `request`, whose id is `id`.
+pub fn span(id: &HeaderValue, request: &Request) -> Span {
+    info_span!(
         "request",
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
         path = request.uri().path(),
         caller = field::Empty,
         trace_id = field::Empty,
-    );
-    let answer = CURRENT_ID.scope(id.clone(), next(request));
-    let mut response = answer.instrument(span.clone()).await;
-    span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
+    )
+}
 
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id);
-    headers.insert(NODE, service.node_id().into());
-    headers
-        .entry(INDEX)
-        .or_insert_with(|| service.local_state().applied_index().into());
-    response
+/// Lets `answer` know the id of the request that it answers.
+pub fn naming<F: Future>(id: HeaderValue, answer: F) -> impl Future<Output = F::Output> {
+    CURRENT_ID.scope(id, answer)
+}
+
+/// Logs that the request of `span` is answered with `response`.
+pub fn log(span: &Span, response: &Response) {
+    span.in_scope(|| debug!(status = response.status().as_u16(), "answered"));
 }

@@ -1,12 +1,12 @@
 //! The `Idempotency-Key` header (IETF httpapi draft): makes a write safe to repeat.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, ProblemType};
 use crate::domain::command::{IDEMPOTENCY_KEY_LEN_MAX, Idempotency};
 
-const HEADER: &str = "Idempotency-Key";
+const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The client's key, if it gave one: 1 to 255 visible ASCII characters, with or without the
 /// quotes that the draft asks for, which are not part of the key.
@@ -53,7 +53,10 @@ fn unescape(quoted: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn invalid(reason: &str) -> Problem {
-    Problem::new(ProblemType::InvalidHeader, format!("{HEADER} {reason}"))
+    Problem::new(
+        ProblemType::InvalidHeader,
+        format!("Idempotency-Key {reason}"),
+    )
 }
 
 /// `key` with the fingerprint of its request, which is made of `parts`: route, object, and what is

@@ -25,7 +25,7 @@ use crate::telemetry;
 #[derive(Debug, Clone)]
 pub struct Measures {
     requests: Family<Answered, Counter>,
-    durations: Family<Asked, Histogram, fn() -> Histogram>,
+    durations: Family<Question, Histogram, fn() -> Histogram>,
 }
 
 impl Default for Measures {
@@ -37,8 +37,28 @@ impl Default for Measures {
     }
 }
 
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Asked {
+    what: Question,
+    began: Instant,
+}
+
+impl Asked {
+    /// `request`, that has come just now.
+    pub fn begin(request: &Request) -> Asked {
+        Asked {
+            what: Question {
+                method: method_name(request.method()),
+                route: Route(request.extensions().get::<MatchedPath>().cloned()),
+            },
+            began: Instant::now(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct Question {
     method: &'static str,
     route: Route,
 }
@@ -95,30 +115,17 @@ impl Measures {
         );
     }
 
-    /// Has `next` answer `request`; counts and times that.
-    pub async fn count(
-        &self,
-        request: Request,
-        next: impl AsyncFnOnce(Request) -> Response,
-    ) -> Response {
-        let asked = Asked {
-            method: method_name(request.method()),
-            route: Route(request.extensions().get::<MatchedPath>().cloned()),
-        };
-        let began = Instant::now();
-        let response = next(request).await;
-        let seconds = began.elapsed().as_secs_f64();
-        self.note(asked, response.status().as_u16(), seconds);
-        response
-    }
-
-    fn note(&self, asked: Asked, status: u16, seconds: f64) {
-        self.durations.get_or_create(&asked).observe(seconds);
-        let Asked { method, route } = asked;
+    /// Counts and times what was `asked` and is answered with `response`.
+    pub fn end(&self, asked: Asked, response: &Response) {
+        let seconds = asked.began.elapsed().as_secs_f64();
+        let duration = self.durations.get_or_create(&asked.what);
+        duration.observe(seconds);
+        drop(duration);
+        let Question { method, route } = asked.what;
         let answered = Answered {
             method,
             route,
-            status,
+            status: response.status().as_u16(),
         };
         self.requests.get_or_create(&answered).inc();
     }

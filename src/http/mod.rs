@@ -68,7 +68,7 @@ use self::body::BodyMemory;
 use self::download::Downloads;
 use self::event_stream::Streams;
 use self::gzip::Compressors;
-use self::headers::RequestIds;
+use self::headers::Names;
 use self::measure::Measures;
 use self::openapi::{Described, Routes, page, schemas};
 use self::peers::Peers;
@@ -140,7 +140,7 @@ pub fn router<C: Consensus>(
         .finish();
     let api = Api::new(Parts {
         access,
-        ids: RequestIds::new(service.node_id()),
+        names: Names::new(service.node_id()),
         measures,
         metrics: Arc::new(metrics),
         described,

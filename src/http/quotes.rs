@@ -6,7 +6,6 @@
 //! touches nothing else.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -45,17 +44,29 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + Unpin> Connection<S> {
-    /// Fills `self.ready` with a whole request line, or with what turned out to be something else.
-    fn poll_request_line(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads a whole request line, or what turns out to be something else. It is in `self.ready` then,
+    /// or, as with most, in `buf`: what came at once and has no quotes is not copied.
+    fn poll_request_line(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         loop {
-            let mut chunk = [MaybeUninit::uninit(); REQUEST_LINE_MAX];
-            let mut chunk = ReadBuf::uninit(&mut chunk);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
-            self.line.extend_from_slice(chunk.filled());
-            let at_end = chunk.filled().is_empty();
-            if at_end || !may_become_request_line(&self.line) {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            let read = &buf.filled()[before..];
+            let goes_on = |data: &[u8]| !read.is_empty() && may_become_request_line(data);
+            if self.line.is_empty() && !goes_on(read) && quoted_line_end(read).is_none() {
+                self.at_request_line = false;
+                return Poll::Ready(Ok(()));
+            }
+            self.line.extend_from_slice(read);
+            if !goes_on(&self.line) {
                 self.at_request_line = false;
                 self.ready = without_quotes(std::mem::take(&mut self.line).freeze());
+            }
+            buf.set_filled(before);
+            if !self.at_request_line {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -73,7 +84,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
             if !this.at_request_line {
                 return Pin::new(&mut this.stream).poll_read(cx, buf);
             }
-            ready!(this.poll_request_line(cx))?;
+            ready!(this.poll_request_line(cx, buf))?;
         }
         let taken = this.ready.len().min(buf.remaining());
         buf.put_slice(&this.ready[..taken]);
@@ -125,7 +136,7 @@ fn may_become_request_line(data: &[u8]) -> bool {
 
 /// `data` with the quotes of its request line percent-encoded, if it starts with one.
 fn without_quotes(data: Bytes) -> Bytes {
-    let Some(end) = request_line_end(&data).filter(|&end| data[..end].contains(&b'"')) else {
+    let Some(end) = quoted_line_end(&data) else {
         return data;
     };
     let mut encoded = BytesMut::with_capacity(data.len() + 8);
@@ -137,6 +148,11 @@ fn without_quotes(data: Bytes) -> Bytes {
     }
     encoded.extend_from_slice(&data[end..]);
     encoded.freeze()
+}
+
+/// Length of the request line that `data` starts with, if that has quotes.
+fn quoted_line_end(data: &[u8]) -> Option<usize> {
+    request_line_end(data).filter(|&end| data[..end].contains(&b'"'))
 }
 
 /// Length of the request line that `data` starts with.

@@ -1,5 +1,7 @@
 //! The farm's objects as the API shows them, and where they are found.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -101,7 +103,7 @@ impl<'a> View<'a> {
             View::Filament(_) => Kind::Filament,
             View::Job(_) => Kind::PrintJob,
         };
-        format!("{}/{}", path_of(kind), encode_segment(&self.id().key()))
+        [path_of(kind), "/", &encode_segment(&self.id().key())].concat()
     }
 }
 
@@ -120,10 +122,10 @@ pub fn encode(text: &str) -> String {
 }
 
 /// `key` as a path segment. A lone `.` or `..` is encoded too: clients resolve those away.
-fn encode_segment(key: &str) -> String {
+fn encode_segment(key: &str) -> Cow<'_, str> {
     match key {
-        "." | ".." => key.replace('.', "%2E"),
-        _ => encode(key),
+        "." | ".." => key.replace('.', "%2E").into(),
+        _ => utf8_percent_encode(key, RESERVED).into(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The step that a request is, and the headers that carry a trace from one to the next.
 
+use std::pin::Pin;
+
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use opentelemetry::context::FutureExt;
 use opentelemetry::propagation::TextMapPropagator;
@@ -10,32 +12,41 @@ use opentelemetry::{Context, KeyValue, StringValue, Value};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracer;
+use tracing::Span;
 use tracing::field::display;
 
 use super::TRACER;
-use crate::http::headers::request_id;
 
 /// Probes and scrapes, which are many and all the same, are not below this path.
 const TRACED: &str = "/api/";
 
-/// Has `next` answer `request`; records that as a step of its caller's trace, or as the first of a new
-/// one, and names the trace on the request's log lines. To be called in the span that has a field for
-/// it.
-pub async fn record(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let tracer = TRACER.get();
-    let Some(tracer) = tracer.filter(|_| request.uri().path().starts_with(TRACED)) else {
-        return next(request).await;
+/// Begins the step that `request` is, unless nothing is recorded: one of its caller's trace, or the
+/// first of a new one. Its id is `id`, and the trace is named in `span`, that of its log lines.
+pub fn begin(request: &Request, id: &HeaderValue, span: &Span) -> Option<Context> {
+    let tracer = TRACER.get()?;
+    if !request.uri().path().starts_with(TRACED) {
+        return None;
+    }
+    let step = step(tracer, request, id);
+    span.record("trace_id", display(step.span().span_context().trace_id()));
+    Some(step)
+}
+
+/// Waits for the `answer` to the request that is `step`, in it and to its end.
+pub async fn record(
+    step: Option<Context>,
+    answer: Pin<&mut impl Future<Output = Response>>,
+) -> Response {
+    let Some(step) = step else {
+        return answer.await;
     };
-    let context = begin(tracer, &request);
-    let trace_id = context.span().span_context().trace_id();
-    tracing::Span::current().record("trace_id", display(trace_id));
-    let response = next(request).with_context(context.clone()).await;
-    end(&context, response.status());
+    let response = answer.with_context(step.clone()).await;
+    end(&step, response.status());
     response
 }
 
-/// Begins a step named and described as OpenTelemetry's conventions for HTTP servers say.
-fn begin(tracer: &SdkTracer, request: &Request) -> Context {
+/// A step named and described as OpenTelemetry's conventions for HTTP servers say.
+fn step(tracer: &SdkTracer, request: &Request, id: &HeaderValue) -> Context {
     let headers = HeaderExtractor(request.headers());
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     let method = request.method();
@@ -51,8 +62,8 @@ fn begin(tracer: &SdkTracer, request: &Request) -> Context {
     if let Some(route) = route {
         facts.push(KeyValue::new("http.route", route.as_str().to_owned()));
     }
-    if let Some(id) = request_id() {
-        let ids = Value::Array(vec![StringValue::from(id)].into());
+    if let Ok(id) = id.to_str() {
+        let ids = Value::Array(vec![StringValue::from(id.to_owned())].into());
         facts.push(KeyValue::new("http.request.header.x-request-id", ids));
     }
     let span = tracer

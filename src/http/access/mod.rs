@@ -22,7 +22,6 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{ALLOW, AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -187,41 +186,38 @@ impl Access {
     }
 }
 
-/// Lets a request through if its caller may, and tells the handlers who that is.
+/// Lets a request through if its caller may, and tells the handlers who that is. The error is the
+/// answer.
 pub async fn check<C: Consensus>(
     service: &FarmService<C>,
     access: &Access,
-    mut request: Request,
-    next: Next,
-) -> Response {
+    request: &mut Request,
+) -> Result<(), Response> {
     let path = request.extensions().get::<MatchedPath>();
     let needed = match rules::least(request.method(), path.map(MatchedPath::as_str)) {
         Ok(Least::AtLeast(role)) => role,
-        Ok(Least::Open) => return next.run(request).await,
-        Err(not_taken) => return method_not_allowed(&request, &not_taken),
+        Ok(Least::Open) => return Ok(()),
+        Err(not_taken) => return Err(method_not_allowed(request, &not_taken)),
     };
-    let address = address_of(&request);
-    let caller = match access.caller(service, request.headers(), address).await {
-        Ok(caller) => caller,
-        Err(refusal) => return refusal,
-    };
+    let address = address_of(request);
+    let caller = access.caller(service, request.headers(), address).await?;
     let mut pass = Pass::FREE;
     match caller {
         Some(caller) => {
             Span::current().record("caller", caller.name());
             if access.0.demands_tokens {
                 if caller.role < needed {
-                    return forbidden(&caller, needed).into_response();
+                    return Err(forbidden(&caller, needed).into_response());
                 }
                 pass = caller.pass();
             }
             request.extensions_mut().insert(caller);
         }
-        None if access.0.demands_tokens => return nobody(needed).into_response(),
+        None if access.0.demands_tokens => return Err(nobody(needed).into_response()),
         None => {}
     }
     request.extensions_mut().insert(pass);
-    next.run(request).await
+    Ok(())
 }
 
 /// What a request shows as its token, if anything.
