@@ -35,11 +35,8 @@ const SIZES: [i64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const EQUIPMENT: i64 = 100;
 /// Commands in flight while a farm is filled.
 const IN_FLIGHT: usize = 1024;
-/// Jobs between two snapshots while a farm is filled: a log of all of it, which no node keeps, would
-/// count as memory of the jobs.
-const SNAPSHOT_DISTANCE: i64 = 100_000;
-/// Entries behind the snapshot that a restart replays: half of the default distance.
-const REPLAYED: i64 = 5_000;
+/// Fewest entries between two snapshots by default.
+const DISTANCE: i64 = 10_000;
 /// How often each question is asked.
 const QUESTIONS: i64 = 1_000;
 /// Jobs of one page.
@@ -102,7 +99,7 @@ fn measure_apart(size: i64) -> Found {
 fn measure(size: i64) -> Found {
     let dir = report::scratch();
     let runtime = nodes::runtime();
-    let setup = Setup::new(1, Durability::Fsync);
+    let setup = setup(1, Durability::Fsync);
     let cluster = setup.start(dir.path());
     let node = Arc::clone(cluster.leader());
 
@@ -119,7 +116,7 @@ fn measure(size: i64) -> Found {
     let began = Instant::now();
     let snapshot = take_snapshot(&node);
     let snapshot_ms = millis(began);
-    runtime.block_on(add_jobs(&node, size, REPLAYED));
+    runtime.block_on(add_jobs(&node, size, replayed(size)));
     drop((node, cluster));
 
     Found {
@@ -143,9 +140,15 @@ fn measure(size: i64) -> Found {
 /// Brings the farm of an empty node to `size` jobs, all of them in its newest snapshot.
 async fn fill(node: &Arc<Node>, size: i64) {
     nodes::propose_all(node, IN_FLIGHT, nodes::equipment(EQUIPMENT).into_iter()).await;
-    for first in (0..size).step_by(SNAPSHOT_DISTANCE as usize) {
-        add_jobs(node, first, SNAPSHOT_DISTANCE.min(size - first)).await;
-        take_snapshot(node);
+    add_jobs(node, 0, size).await;
+    take_snapshot(node);
+}
+
+/// `nodes` nodes that take snapshots and shorten their logs by themselves.
+fn setup(nodes: usize, durability: Durability) -> Setup {
+    Setup {
+        snapshot_distance: DISTANCE as u32,
+        ..Setup::new(nodes, durability)
     }
 }
 
@@ -254,10 +257,16 @@ async fn commit_while(node: &Arc<Node>, size: i64, goes_on: impl Fn() -> bool) -
 fn longest_in_memory(size: i64) -> [f64; 2] {
     let dir = report::scratch();
     let runtime = nodes::runtime();
-    let cluster = Setup::new(1, Durability::InMemory).start(dir.path());
+    let cluster = setup(1, Durability::InMemory).start(dir.path());
     let node = cluster.leader();
     runtime.block_on(fill(node, size));
     runtime.block_on(longest_commits(node, size))
+}
+
+/// Entries behind the snapshot that a restart replays: half of those between two snapshots, of which a
+/// farm has one for an eighth as many entries as it has jobs.
+fn replayed(size: i64) -> i64 {
+    DISTANCE.max(size / 8) / 2
 }
 
 /// Time until a node that was stopped has all of its state again: snapshot loaded, log replayed.
@@ -276,7 +285,7 @@ fn restart(setup: Setup, dir: &Path) -> f64 {
 fn catch_up(size: i64) -> f64 {
     let dir = report::scratch();
     let runtime = nodes::runtime();
-    let mut cluster = Setup::new(3, Durability::Fsync).prepare(dir.path());
+    let mut cluster = setup(3, Durability::Fsync).prepare(dir.path());
     cluster.start(1);
     cluster.start(2);
     let leader = Arc::clone(cluster.leader());

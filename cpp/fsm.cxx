@@ -24,6 +24,10 @@ void fsm::commit_config(ulong log_idx, ptr<nuraft::cluster_config>&) {
     machine_->pass(log_idx);
 }
 
+bool fsm::chk_create_snapshot() {
+    return machine_->snapshot_due();
+}
+
 void fsm::create_snapshot(nuraft::snapshot& s,
                           nuraft::async_result<bool>::handler_type& when_done) {
     const ptr<nuraft::buffer> metadata = s.serialize();

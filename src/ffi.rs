@@ -15,7 +15,7 @@ use crate::raft::passport::Passports;
 use crate::raft::proposals::{Encoded, Proposals, Waiter};
 use crate::raft::{Departure, Fatal, Leaders, Parting, Reader, Steps};
 use crate::storage::snapshot::{PieceReader, SnapshotId};
-use crate::storage::{DataDir, Entry, Log, Stage, StorageError};
+use crate::storage::{DataDir, Entry, Log, SnapshotStore, Stage, StorageError};
 use crate::telemetry::Crowd;
 use crate::tls::audit::TlsAudit;
 
@@ -177,6 +177,7 @@ mod bridge {
         /// The core's description of the newest durable snapshot; empty if there is none.
         fn newest_snapshot(self: &Fsm) -> Vec<u8>;
         fn newest_snapshot_index(self: &Fsm) -> u64;
+        fn snapshot_due(self: &Fsm) -> bool;
         fn start_snapshot(
             self: &Fsm,
             index: u64,
@@ -438,7 +439,10 @@ impl Core {
         let program = bridge::Program {
             proposals: Box::new(proposals.clone()),
             fsm: Box::new(Fsm(Arc::clone(machine), reader)),
-            log: Box::new(LogHandle(Arc::clone(log))),
+            log: Box::new(LogHandle {
+                log: Arc::clone(log),
+                snapshots: Some(Arc::clone(machine.snapshots())),
+            }),
             state: Box::new(StateHandle {
                 dir: Arc::clone(dir),
                 fatal: Arc::clone(fatal),
@@ -654,6 +658,10 @@ impl Fsm {
         self.0.newest_snapshot().map_or(0, |(id, _)| id.index)
     }
 
+    fn snapshot_due(&self) -> bool {
+        self.0.snapshot_due()
+    }
+
     fn start_snapshot(
         &self,
         index: u64,
@@ -708,44 +716,52 @@ fn read_piece(reader: &PieceReader, piece: u64, last: &mut bool) -> std::io::Res
     Ok(bytes)
 }
 
-struct LogHandle(Arc<Log>);
+struct LogHandle {
+    log: Arc<Log>,
+    /// What is behind them is to be kept.
+    snapshots: Option<Arc<SnapshotStore>>,
+}
 
 impl LogHandle {
     fn first_index(&self) -> u64 {
-        self.0.first_index()
+        self.log.first_index()
     }
 
     fn next_index(&self) -> u64 {
-        self.0.next_index()
+        self.log.next_index()
     }
 
     fn durable_index(&self) -> u64 {
-        self.0.durable_index()
+        self.log.durable_index()
     }
 
     fn term_at(&self, index: u64) -> u64 {
-        self.0.term_at(index)
+        self.log.term_at(index)
     }
 
     fn append(&self, term: u64, kind: u8, timestamp_us: u64, data: &[u8]) -> u64 {
         let data = bytes::Bytes::copy_from_slice(data);
-        self.0.append(&Entry::new(term, kind, timestamp_us, data))
+        self.log.append(&Entry::new(term, kind, timestamp_us, data))
     }
 
     fn truncate(&self, from: u64) {
-        self.0.truncate(from);
+        self.log.truncate(from);
     }
 
     fn purge(&self, upto: u64) {
-        self.0.purge(upto);
+        let dispensable = match &self.snapshots {
+            Some(snapshots) => snapshots.dispensable(upto),
+            None => upto,
+        };
+        self.log.purge(dispensable);
     }
 
     fn request_flush(&self) {
-        self.0.request_flush();
+        self.log.request_flush();
     }
 
     fn flush(&self) -> bool {
-        self.0.flush()
+        self.log.flush()
     }
 
     fn read(
@@ -755,7 +771,7 @@ impl LogHandle {
         bytes_max: u64,
         mut sink: std::pin::Pin<&mut bridge::entry_sink>,
     ) -> bool {
-        let Some(entries) = self.0.read(from, to, bytes_max) else {
+        let Some(entries) = self.log.read(from, to, bytes_max) else {
             return false;
         };
         for e in &entries {

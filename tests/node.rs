@@ -243,6 +243,30 @@ async fn snapshots_shorten_the_log_and_replace_it_at_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_farm_has_snapshots_further_apart_than_is_set() {
+    let cluster = Cluster::start(1, 10);
+    let node = cluster.node(1);
+    create_until(node, "a snapshot of 200 printers", || {
+        node.status().snapshot_index > 200
+    })
+    .await;
+    let before = node.status().snapshot_index;
+    // Each printer brought an event: the next is due after a quarter as many entries.
+    for i in 0..40 {
+        create(node, &format!("late model {i}")).await;
+    }
+    assert_eq!(node.status().snapshot_index, before);
+    create_until(node, "the next snapshot", || {
+        node.status().snapshot_index > before
+    })
+    .await;
+    wait_for("a log that begins behind the older of them", || {
+        node.status().log_start_index == before + 1
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_can_be_asked_for() {
     let cluster = Cluster::start(1, 1_000_000);
     let index = create(cluster.node(1), "any").await;

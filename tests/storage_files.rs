@@ -311,6 +311,19 @@ fn an_older_snapshot_serves_only_if_the_log_covers_the_gap() {
 }
 
 #[test]
+fn the_log_keeps_what_is_behind_the_older_snapshot_unless_the_newest_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SnapshotStore::open(dir.path()).unwrap();
+    assert_eq!(store.dispensable(5), 5);
+    write(&store, id(10, 1), b"first");
+    assert_eq!(store.dispensable(9), 9);
+    write(&store, id(20, 1), b"second");
+    assert_eq!([9, 15, 20].map(|upto| store.dispensable(upto)), [9, 10, 20]);
+    write(&store, id(40, 1), b"third");
+    assert_eq!(store.dispensable(35), 20);
+}
+
+#[test]
 fn a_snapshot_that_cannot_be_decoded_counts_as_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let store = SnapshotStore::open(dir.path()).unwrap();

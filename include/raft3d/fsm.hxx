@@ -21,6 +21,9 @@ public:
     /// Notes that the index has been passed.
     void commit_config(nuraft::ulong log_idx, nuraft::ptr<nuraft::cluster_config>& conf) override;
 
+    /// Lets a large farm have snapshots further apart than the distance between two that is set.
+    bool chk_create_snapshot() override;
+
     /// Takes a copy of the state at once; a thread of the Rust side writes it and reports.
     void create_snapshot(nuraft::snapshot& s,
                          nuraft::async_result<bool>::handler_type& when_done) override;

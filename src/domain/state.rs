@@ -97,6 +97,12 @@ impl State {
         &self.tokens
     }
 
+    /// How many objects a snapshot of it holds, at O(1) cost.
+    pub fn object_count(&self) -> u64 {
+        let objects = self.printer_count() + self.filament_count() + self.job_count();
+        (objects + self.remembered_count() + self.events.len()) as u64
+    }
+
     /// Notes that the log up to `index` has been passed where entries carry no command, as
     /// configuration changes do. An index already passed changes nothing.
     pub fn advance(&mut self, index: u64) {

@@ -30,7 +30,7 @@ impl NativeCluster {
         let notifier = bridge::new_append_notifier();
         let fatal = Arc::new(Fatal::new());
         log.set_notifier(Some(notify_core(notifier.clone(), &log, &fatal)));
-        let log = Box::new(LogHandle(log));
+        let log = Box::new(alone(log));
         let started = self.0.pin_mut().start(options, log, use_log, notifier);
         started.map_err(|e| e.what().to_owned())
     }
@@ -54,6 +54,12 @@ impl NativeCluster {
     }
 }
 
+/// `log`, without any snapshots.
+fn alone(log: Arc<Log>) -> LogHandle {
+    let snapshots = None;
+    LogHandle { log, snapshots }
+}
+
 /// What crosses the bridge for each commit, over and over: see `crossing_bench.hxx`. The errors are
 /// those of the C++ side, which finds no memory.
 pub mod crossings {
@@ -61,7 +67,7 @@ pub mod crossings {
 
     /// Has C++ append `payload` to `log`, which is empty, and read it back to be applied.
     pub fn log(log: Arc<Log>, payload: &[u8], count: u64) -> Result<(), String> {
-        let done = bridge::log_through_bridge(Box::new(LogHandle(log)), payload, count);
+        let done = bridge::log_through_bridge(Box::new(alone(log)), payload, count);
         done.map_err(reason)
     }
 

@@ -40,9 +40,8 @@ use proposals::{Answer, PATIENCE, Waiter};
 pub use reader::Reader;
 pub use steps::Steps;
 
-/// Entries kept behind the newest snapshot, as a multiple of the snapshot distance: enough that
-/// the log and the snapshot before the newest still hold everything, and that a node which was
-/// away for a moment needs no snapshot.
+/// Fewest entries kept before the newest snapshot, as a multiple of the snapshot distance: enough that a node
+/// which was away for a moment needs no snapshot.
 const RESERVED_DISTANCES: u32 = 2;
 
 /// Longest timeout that the core is given, in milliseconds: it multiplies them.
@@ -64,7 +63,8 @@ pub struct NodeConfig {
     pub election_timeout_ms: (u32, u32),
     /// Time between two heartbeats in milliseconds.
     pub heartbeat_ms: u32,
-    /// Entries between two snapshots; 0 for none.
+    /// Fewest entries between two snapshots; 0 for none. In a large farm there are more
+    /// ([`machine::Machine::snapshot_due`]).
     pub snapshot_distance: u32,
     /// Whether the log survives the process.
     pub durability: Durability,

@@ -180,6 +180,17 @@ impl SnapshotStore {
         self.lock().newest.clone()
     }
 
+    /// Of the entries up to `upto`, which are to leave the log, those that may: up to the index returned.
+    ///
+    /// What is behind the older of two snapshots stays, so that the log makes up for a newer one that is
+    /// damaged. Not so if the log is to begin behind the newest, because that was received in its place.
+    pub fn dispensable(&self, upto: u64) -> u64 {
+        match self.lock().ids.as_slice() {
+            [.., older, newest] if upto < newest.index => upto.min(older.index),
+            _ => upto,
+        }
+    }
+
     /// The finished snapshots, by index. Reads those whole that are looked at for the first time.
     pub fn files(&self) -> Result<Vec<SnapshotFile>, StorageError> {
         let ids = self.lock().ids.clone();
