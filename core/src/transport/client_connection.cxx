@@ -71,33 +71,45 @@ void client_connection::send(const ptr<req_msg>& req, const rpc_handler& when_do
                              uint64_t timeout_ms) {
     auto request = std::make_shared<pending_request>(req, when_done, timeout_ms, core_->log);
     std::string refusal;
-    stream_ptr here;
+    stream_ptr link;
     {
         std::lock_guard<std::mutex> guard(lock_);
-        if (!link_) {
+        if (!link_)
             refusal = "the connection to " + name() + " is abandoned";
-        } else if (queue_.size() >= max_pending) {
+        else if (queue_.size() >= max_pending)
             refusal =
                 "too many requests to " + name() + " are pending: " + std::to_string(queue_.size());
-        } else {
+        else
             queue_.push_back(request);
-            if (link_->executor().running_in_this_thread() && stage_ == stage::ready) {
-                here = link_;
-            } else {
-                asio::post(link_->executor(), [self = shared_from_this(), link = link_, request] {
-                    self->attempt([&] { self->enqueued(link, request); });
-                });
-                return;
-            }
-        }
+        link = link_;
     }
-    if (here) return attempt([&] { enqueued(here, request); });
+    if (refusal.empty()) return start(link, request);
     auto refuse = [request, refusal] { request->fail(refusal); };
     if (!core_->post(refuse)) refuse();
 }
 
+/// Writes the request at once if that is possible without dialling and without another thread.
+void client_connection::start(const stream_ptr& link, const pending_ptr& request) {
+    bool started = false;
+    const auto now = [&] {
+        if (stage_ != stage::ready) return;
+        started = true;
+        try {
+            enqueued(link, request);
+        } catch (const std::exception& e) {
+            abandon_later(std::string("a request could not be sent: ") + e.what());
+        }
+    };
+    if (link->executor().try_run_here(now) && started) return;
+    post([request](client_connection& self, const stream_ptr& l) { self.enqueued(l, request); });
+}
+
 void client_connection::close() {
-    post([](client_connection& self, const stream_ptr&) { self.abandon("it was closed"); });
+    abandon_later("it was closed");
+}
+
+void client_connection::abandon_later(const std::string& reason) {
+    post([reason](client_connection& self, const stream_ptr&) { self.abandon(reason); });
 }
 
 void client_connection::enqueued(const stream_ptr& link, const pending_ptr& request) {
@@ -211,20 +223,16 @@ void client_connection::write_on(const stream_ptr& link) {
 
 /// False: the connection is to end, later, because this may be within `send`.
 bool client_connection::encode(const pending_ptr& request) {
-    auto give_up = [this](const std::string& reason) {
-        post([reason](client_connection& self, const stream_ptr&) { self.abandon(reason); });
-        return false;
-    };
     req_msg& req = request->request();
     const asio_service_options& options = core_->options;
     std::string metadata;
     if (!make_metadata(options.write_req_meta_, req, nullptr, core_->log, metadata))
-        return give_up("the metadata of a request could not be made");
+        return abandon_later("the metadata of a request could not be made"), false;
     const request_format format{options.replicate_log_timestamp_, options.crc_on_entire_message_,
                                 options.crc_on_payload_};
     ptr<buffer> frame;
     const verdict v = encode_request(req, metadata, format, frame);
-    if (!v.ok()) return give_up(v.reason);
+    if (!v.ok()) return abandon_later(v.reason), false;
     frames_.push_back(std::move(frame));
     return true;
 }

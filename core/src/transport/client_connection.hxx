@@ -44,7 +44,11 @@ private:
 
     client_connection(std::shared_ptr<service_core> core, const endpoint_name& peer);
 
-    // Steps of the connection's life. They run on its strand and belong to `link`.
+    void start(const stream_ptr& link, const pending_ptr& request);
+    /// Ends the connection, but not before this returns. Any thread.
+    void abandon_later(const std::string& reason);
+
+    // Steps of the connection's life. They run one at a time and belong to `link`.
     void enqueued(const stream_ptr& link, const pending_ptr& request);
     void dial(const stream_ptr& link);
     void ask_resolver_hook();
@@ -65,7 +69,7 @@ private:
     /// An exception, such as a lack of memory, ends the connection.
     template <typename F>
     void attempt(F&& step);
-    /// Runs `step(*this, link)` on the strand, later, unless the connection ended. Any thread.
+    /// Runs `step(*this, link)` as one of them, later, unless the connection ended. Any thread.
     template <typename F>
     void post(F&& step);
     /// A completion that goes on with `step(*this, link)` or `step(*this, link, result)`. An error,
@@ -82,7 +86,7 @@ private:
     stream_ptr link_;  // null once abandoned
     std::deque<pending_ptr> queue_;
 
-    // Strand only.
+    // For steps only.
     enum class stage { idle, naming, connecting, ready };
     stage stage_ = stage::idle;
     size_t written_ = 0;  // how many of queue_ were given to the socket

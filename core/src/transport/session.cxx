@@ -35,13 +35,14 @@ void session::attempt(F&& step) {
 
 template <typename F>
 void session::dispatch(F&& step) {
-    stream_ptr here;
+    stream_ptr link;
     {
         std::lock_guard<std::mutex> guard(lock_);
-        if (link_ && link_->executor().running_in_this_thread()) here = link_;
+        link = link_;
     }
-    if (!here) return post(std::forward<F>(step));
-    attempt([&] { step(*this, here); });
+    if (!link) return;
+    const auto here = [&] { attempt([&] { step(*this, link); }); };
+    if (!link->executor().try_run_here(here)) post(std::forward<F>(step));
 }
 
 template <typename F>

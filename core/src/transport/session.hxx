@@ -50,7 +50,7 @@ public:
 private:
     using stream_ptr = std::shared_ptr<stream>;
 
-    // Steps of the session's life. They run on its strand and belong to `link`.
+    // Steps of the session's life. They run one at a time and belong to `link`.
     void open(const stream_ptr& link);
     void secured(const stream_ptr& link);
     void handshake_failed(const stream_ptr& link, const std::string& reason);
@@ -82,8 +82,8 @@ private:
     /// An exception, such as a lack of memory, ends the session at once.
     template <typename F>
     void attempt(F&& step);
-    /// Runs `step(*this, link)` on the strand unless the session ended: at once where this thread
-    /// is on it, otherwise later.
+    /// Runs `step(*this, link)` unless the session ended: at once, or after the step that another
+    /// thread runs.
     template <typename F>
     void dispatch(F&& step);
     /// The same, always later.
@@ -103,7 +103,7 @@ private:
     std::mutex lock_;  // guards link_ against ending while others post to it
     stream_ptr link_;  // null once ended
 
-    // Strand only.
+    // For steps only.
     std::shared_ptr<request_sink> sink_;  // null once ended
     cb_func::ConnectionArgs peer_;
     leader_watch leader_;

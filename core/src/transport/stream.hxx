@@ -7,7 +7,6 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/read.hpp>
 #include <asio/steady_timer.hpp>
-#include <asio/strand.hpp>
 #include <asio/write.hpp>
 #include <memory>
 #include <utility>
@@ -15,25 +14,24 @@
 
 #include "basic_types.hxx"
 #include "transport/peer_loss.hxx"
+#include "transport/serial_executor.hxx"
 #include "transport/tls.hxx"
 
 namespace nuraft {
 namespace transport {
 
 /// One TCP connection, plain or under TLS, with all that must go when it goes. Operations and their
-/// completions belong to its strand; a completion keeps the stream it belongs to alive.
+/// completions belong to its executor; a completion keeps the stream it belongs to alive.
 class stream {
-    using strand = asio::strand<asio::io_context::executor_type>;
-
 public:
     /// `tls`: null for a plain connection; else it must outlive the stream.
     stream(asio::io_context& context, tls_context* tls)
-        : executor_(asio::make_strand(context)),
+        : executor_(context),
           timer_(executor_),
           tls_(tls ? std::make_unique<tls_stream>(executor_, *tls) : nullptr),
           plain_(tls ? nullptr : std::make_unique<asio::ip::tcp::socket>(executor_)) {}
 
-    const strand& executor() const { return executor_; }
+    const serial_executor& executor() const { return executor_; }
     /// For the deadline of whatever the connection is in.
     asio::steady_timer& timer() { return timer_; }
     asio::ip::tcp::socket& socket() { return tls_ ? tls_->next_layer() : *plain_; }
@@ -137,7 +135,7 @@ private:
                          });
     }
 
-    const strand executor_;
+    const serial_executor executor_;
     asio::steady_timer timer_;
     const std::unique_ptr<tls_stream> tls_;
     const std::unique_ptr<asio::ip::tcp::socket> plain_;
