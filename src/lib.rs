@@ -16,6 +16,8 @@
 //! * [`tls`]: certificates of a node, on both ports.
 //! * [`cli`]: the command line; [`client`], [`certs`], [`demo`]: its other halves.
 
+#![deny(unsafe_code)]
+
 pub mod backup;
 pub mod bootstrap;
 pub mod certs;
@@ -25,6 +27,10 @@ pub mod config;
 pub mod consensus;
 pub mod demo;
 pub mod domain;
+#[expect(
+    unsafe_code,
+    reason = "what is shared with C++ is not the compiler's to check"
+)]
 pub mod ffi;
 mod hex;
 pub mod http;

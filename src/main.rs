@@ -1,5 +1,7 @@
 //! The `raft3d` program: parses the command line and hands over to the library.
 
+#![forbid(unsafe_code)]
+
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;

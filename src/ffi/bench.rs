@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use cxx::UniquePtr;
 
-use super::{Fsm, LogHandle, Member, NodeOptions, bridge, notify_core};
+use super::bridge::{self, Member, NodeOptions};
+use super::fsm::Fsm;
+use super::log::{LogHandle, notify_core};
 use crate::raft::machine::Machine;
 use crate::raft::proposals::{Encoded, Proposals};
 use crate::raft::{Fatal, Reader};
