@@ -55,8 +55,8 @@ deb:       ## build the Debian package under target/debian
 	scripts/deb.sh target/release/raft3d target/debian
 
 docs: setup    ## write anew what the documentation takes from the code
-	RAFT3D_GOLDEN=write cargo test --locked --test cli_generated --test http_access
-	RAFT3D_OPENAPI=write cargo test --locked --test http_openapi
+	RAFT3D_GOLDEN=write cargo test --locked --test cli --test http -- generated:: access::
+	RAFT3D_OPENAPI=write cargo test --locked --test http openapi::
 
 bench:     ## measure for 25 minutes, beside etcd and openraft too; results under target/bench
 	@scripts/setup.sh build bench

@@ -255,7 +255,7 @@ impl Damage {
     }
 }
 
-/// The real program on damaged files of each kind. `storage_hostile` tries every length and many
+/// The real program on damaged files of each kind. `storage/hostile.rs` tries every length and many
 /// bits below the program; this shows what people see of it.
 #[tokio::test]
 async fn a_damaged_directory_is_refused_by_name_and_left_as_it_is() {
