@@ -187,8 +187,7 @@ impl Desk {
         clock: fn() -> Instant,
         outcomes: &Outcomes,
     ) -> Option<(Each<Encoded>, u64)> {
-        let count = self.gathered();
-        if count == 0 {
+        if self.queue.is_empty() {
             return None;
         }
         let now = clock();
@@ -196,6 +195,7 @@ impl Desk {
         if self.unanswered.iter().filter(holds_up).count() >= UNANSWERED_MAX {
             return None;
         }
+        let count = self.gathered();
         let marked = count > 1 && names_another_index(&self.queue[count - 1].0);
         let mut commands = Each::with_capacity(count + usize::from(marked));
         let mut waiters = Each::with_capacity(count);
@@ -223,7 +223,7 @@ impl Desk {
         Some(self.unanswered.swap_remove(place))
     }
 
-    /// How many of those in the queue fit in one proposal: at least one, if there is any.
+    /// How many of those in the queue, which is not empty, fit in one proposal: at least one.
     fn gathered(&self) -> usize {
         let mut bytes = 0;
         let fits = |(command, _): &&(Encoded, Waiter)| {
@@ -231,7 +231,7 @@ impl Desk {
             bytes <= BYTES_MAX
         };
         let fitting = self.queue.iter().take(COMMANDS_MAX).take_while(fits);
-        fitting.count().max(1).min(self.queue.len())
+        fitting.count().max(1)
     }
 }
 
