@@ -15,7 +15,8 @@ namespace sim {
 class cluster;
 class sim_server;
 
-/// Watches every step of every server and knows what was ever committed (behaviour 39).
+/// Watches every step of every server and knows what was ever committed (behaviour 39; its numbers
+/// are those in comments).
 /// Throws `violation`.
 class checker {
 public:
