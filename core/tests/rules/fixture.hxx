@@ -122,6 +122,10 @@ struct setup {
         state.voted_for = vote;
         return *this;
     }
+    setup& with_stream(int32_t gap) {
+        params.max_log_gap_in_stream_ = gap;
+        return *this;
+    }
 };
 
 class server {
