@@ -107,7 +107,7 @@ impl Api {
 
     /// The same farm through a node that gives up soon: for requests that are to time out.
     pub fn impatient(&self) -> Api {
-        let service = FarmService::new(Arc::clone(&self.fake), Duration::from_millis(200));
+        let service = FarmService::new(Arc::clone(&self.fake), Duration::from_secs(1));
         Api {
             fake: Arc::clone(&self.fake),
             router: plain_router(service, &self.connections, Access::new(false, None)),
