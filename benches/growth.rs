@@ -263,10 +263,10 @@ fn longest_in_memory(size: i64) -> [f64; 2] {
     runtime.block_on(longest_commits(node, size))
 }
 
-/// Entries behind the snapshot that a restart replays: half of those between two snapshots, of which a
-/// farm has one for an eighth as many entries as it has jobs.
+/// Entries behind the snapshot that a restart replays: half of those between two snapshots, which are an
+/// eighth to a quarter as many as a large farm has objects.
 fn replayed(size: i64) -> i64 {
-    DISTANCE.max(size / 8) / 2
+    DISTANCE.max(size / 5) / 2
 }
 
 /// Time until a node that was stopped has all of its state again: snapshot loaded, log replayed.

@@ -246,12 +246,12 @@ async fn snapshots_shorten_the_log_and_replace_it_at_a_restart() {
 async fn a_large_farm_has_snapshots_further_apart_than_is_set() {
     let cluster = Cluster::start(1, 10);
     let node = cluster.node(1);
-    create_until(node, "a snapshot of 200 printers", || {
-        node.status().snapshot_index > 200
+    create_until(node, "a snapshot of 400 printers", || {
+        node.status().snapshot_index > 400
     })
     .await;
     let before = node.status().snapshot_index;
-    // Each printer brought an event: the next is due after a quarter as many entries.
+    // Each printer brought an event, so a period is 128 entries; half of one passes in any case.
     for i in 0..40 {
         create(node, &format!("late model {i}")).await;
     }

@@ -157,7 +157,7 @@ fn commit(command: &[u8]) -> Crossing {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let machine = || {
         let snapshots = SnapshotStore::open(dir.path()).expect("a directory for snapshots");
-        let machine = Arc::new(Machine::new(State::new(), snapshots));
+        let machine = Arc::new(Machine::new(1, State::new(), snapshots));
         let fatal = Arc::new(Fatal::new());
         let steps = Steps::new(1, Arc::new(Log::in_memory()), Arc::default());
         let reader = Reader::new(Arc::clone(&machine), fatal, NEWEST_VERSION, steps);

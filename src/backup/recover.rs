@@ -110,7 +110,7 @@ impl Survivor {
         let node_id = DataDir::owner(path)?.ok_or_else(|| RecoverError::Unused(path.to_owned()))?;
         let dir = DataDir::open(path, node_id, &[])?;
         let log = Log::open(&dir.log_path())?;
-        let machine = raft::recover(&dir, &log)?;
+        let machine = raft::recover(node_id, &dir, &log)?;
         let snapshot = machine.newest_snapshot().map(|(id, _)| id);
         let last_index = log.next_index() - 1;
         let last_term = match snapshot {

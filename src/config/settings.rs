@@ -171,8 +171,8 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub token_file: Option<PathBuf>,
-    /// Log entries between two snapshots, at least: an eighth as many as the farm has objects, if
-    /// that is more [default: 10000]
+    /// Log entries between two snapshots, at least: an eighth to a quarter as many as the farm has
+    /// objects, if that is more [default: 10000]
     #[arg(
         long,
         value_name = "N",

@@ -160,7 +160,7 @@ impl Node {
             Durability::InMemory => Log::in_memory(),
         };
         let log = Arc::new(log);
-        let machine = Arc::new(recover(&dir, &log)?);
+        let machine = Arc::new(recover(config.node_id, &dir, &log)?);
         let fatal = Arc::new(Fatal::new());
         let options = ffi::NodeOptions {
             id: config.node_id,
@@ -543,9 +543,9 @@ fn warn_of_other_members(dir: &DataDir, flag: &[ffi::Member]) -> Result<(), Star
     Ok(())
 }
 
-/// Loads the newest snapshot and makes the log continue from it: the state that a starting node
-/// has before the log is replayed.
-pub fn recover(dir: &DataDir, log: &Log) -> Result<Machine, StartError> {
+/// Loads the newest snapshot and makes the log continue from it: the state that the node `node_id`
+/// starts with, before the log is replayed.
+pub fn recover(node_id: i32, dir: &DataDir, log: &Log) -> Result<Machine, StartError> {
     let snapshots = SnapshotStore::open(&dir.snapshots_path())?;
     let loaded = snapshots.load(log.first_index(), log.next_index(), machine::decode)?;
     let state = match loaded {
@@ -569,7 +569,7 @@ pub fn recover(dir: &DataDir, log: &Log) -> Result<Machine, StartError> {
         log_last = log.next_index() - 1,
         "storage opened"
     );
-    Ok(Machine::new(state, snapshots))
+    Ok(Machine::new(node_id, state, snapshots))
 }
 
 /// The core counts in signed 32 bits.

@@ -229,7 +229,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = Arc::new(DataDir::open(root.path(), 1, b"").unwrap());
         let snapshots = SnapshotStore::open(&dir.snapshots_path()).unwrap();
-        let machine = Arc::new(Machine::new(state, snapshots));
+        let machine = Arc::new(Machine::new(1, state, snapshots));
         let (log, departure) = (Arc::new(Log::in_memory()), Arc::default());
         Fixture {
             own: dir.id(),

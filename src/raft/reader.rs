@@ -70,7 +70,7 @@ mod tests {
     fn nothing_is_applied_behind_a_command_that_is_too_new() {
         let dir = tempfile::tempdir().unwrap();
         let snapshots = SnapshotStore::open(dir.path()).unwrap();
-        let machine = Arc::new(Machine::new(State::new(), snapshots));
+        let machine = Arc::new(Machine::new(1, State::new(), snapshots));
         let fatal = Arc::new(Fatal::new());
         let steps = Steps::new(1, Arc::new(Log::in_memory()), Arc::default());
         let reader = Reader::new(Arc::clone(&machine), Arc::clone(&fatal), 7, steps);

@@ -197,7 +197,7 @@ fn state_on_disk(dir: &Path, id: i32, index: u64) -> Result<[u8; 32], String> {
     let text = |error: StorageError| error.to_string();
     let data = DataDir::open(dir, id, &[]).map_err(text)?;
     let log = Log::open(&data.log_path()).map_err(text)?;
-    let machine = recover(&data, &log).map_err(|error| error.to_string())?;
+    let machine = recover(id, &data, &log).map_err(|error| error.to_string())?;
     let mut state = machine.state();
     let from = state.applied_index() + 1;
     let entries = log.read(from, index + 1, u64::MAX);

@@ -123,7 +123,7 @@ fn open(dir: &Path) -> Result<Durable, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let data = DataDir::open(dir, NODE, CONFIG).map_err(|e| text(&e))?;
     let log = Log::open(&data.log_path()).map_err(|e| text(&e))?;
-    let machine = recover(&data, &log).map_err(|e| text(&e))?;
+    let machine = recover(NODE, &data, &log).map_err(|e| text(&e))?;
     let mut state = machine.state();
     let from = state.applied_index() + 1;
     let entries = log
