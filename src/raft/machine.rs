@@ -326,6 +326,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::command::{Command, NewPrinter, Op};
 
     #[test]
     fn a_snapshot_writes_few_objects_for_each_entry_however_many_there_are() {
@@ -360,5 +361,45 @@ mod tests {
             let nearest = around.zip(&places).map(|(next, place)| next - place).min();
             assert!(nearest >= Some(period / 16), "{nodes} nodes at {places:?}");
         }
+    }
+
+    /// `count` printers are in its state, at as many indexes.
+    fn machine_with(count: u64, dir: &std::path::Path) -> Arc<Machine> {
+        let snapshots = SnapshotStore::open(dir).unwrap();
+        let machine = Machine::new(1, State::new(), snapshots);
+        for index in 1..=count {
+            let op = Op::CreatePrinter(NewPrinter {
+                id: None,
+                company: "any".into(),
+                model: "any".into(),
+            });
+            let command = Command {
+                stamped_at: std::time::SystemTime::UNIX_EPOCH.into(),
+                actor: None,
+                idempotency: None,
+                op,
+            };
+            machine.commit(index, &command.encode());
+        }
+        Arc::new(machine)
+    }
+
+    #[test]
+    fn a_snapshot_received_counts_as_one_taken() {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [sender, receiver] =
+            [(64, &dirs[0]), (0, &dirs[1])].map(|(count, dir)| machine_with(count, dir.path()));
+        let id = SnapshotId { index: 64, term: 1 };
+        assert!(sender.snapshot_due());
+        let (done, written) = std::sync::mpsc::channel();
+        sender.start_snapshot(id, vec![1], Box::new(move |ok| done.send(ok).unwrap()));
+        assert_eq!(written.recv(), Ok(true));
+        assert!(!sender.snapshot_due());
+
+        let (piece, last) = sender.open_snapshot(id).unwrap().read(0).unwrap();
+        receiver.save_piece(id, 0, &piece, last).unwrap();
+        assert!(receiver.apply_snapshot(id));
+        assert!(!receiver.snapshot_due());
+        sender.stop_snapshots();
     }
 }
